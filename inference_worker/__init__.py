@@ -1,0 +1,1 @@
+"""Runs one inference order at a time through the pipeline. No Django, no database, no patient identity."""

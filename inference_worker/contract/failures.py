@@ -1,0 +1,110 @@
+"""The one catalogue of failure codes and of the words a person reads.
+
+A code is `<responsibility>:<what>`. `input` means the sender must act, `model` the administrator, `system` the operator.
+Codes are stable: integrators match on them. Nobody matches on the words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Responsibility(StrEnum):
+    """Who must act on a failure."""
+
+    INPUT = "input"
+    MODEL = "model"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in words (`message`) and what to do about it (`action`). `retryable`: the same input may succeed later."""
+
+    code: str
+    title: str
+    message: str
+    action: str
+    retryable: bool = False
+
+    @property
+    def responsibility(self) -> Responsibility:
+        return Responsibility(self.code.partition(":")[0])
+
+
+_CATALOGUE: tuple[Failure, ...] = (
+    # input: the sender must act
+    Failure("input:no_files", "No files", "The request holds no file.", "Send at least one file in the multipart field “files”."),
+    Failure("input:too_many_files", "Too many files", "The study holds more files than one study may.", "Split the upload into one request per study."),
+    Failure("input:too_large", "File too large", "A file is larger than this server accepts.", "Send files below the size limit, or ask the operator to raise it."),
+    Failure("input:empty_file", "Empty file", "The file holds no bytes.", "Export the image again and resend it."),
+    Failure("input:not_an_image", "Not an image", "The file is neither DICOM, PNG nor JPEG.", "Send the mammogram as DICOM, PNG or JPEG."),
+    Failure("input:not_mammography", "Not a mammogram", "The DICOM object is not a mammography image.", "Send objects of modality MG, or digitised film marked as mammography (RG, CR or Secondary Capture)."),
+    Failure("input:unsupported_sop_class", "Unsupported kind of DICOM object", "This kind of DICOM object is recognised but not read here.", "Send Digital Mammography X-Ray Images For Presentation."),
+    Failure("input:for_processing", "Raw detector image", "The image is For Processing: raw detector data, which no installed model reads.", "Send the For Presentation image of the same view."),
+    Failure("input:tomosynthesis", "Tomosynthesis", "Breast tomosynthesis is recognised but no installed model reads it.", "Send the 2D mammogram, or the synthesised 2D view For Presentation."),
+    Failure("input:multi_frame", "Several frames", "The image holds more than one frame.", "Send single-frame mammograms."),
+    Failure("input:unsupported_transfer_syntax", "Unsupported transfer syntax", "The pixel data is compressed in a way this server does not read.", "Send it uncompressed, JPEG, JPEG Lossless, JPEG-LS, JPEG 2000 or RLE."),
+    Failure("input:unsupported_photometric_interpretation", "Unsupported photometric interpretation", "The image is not grey.", "Send MONOCHROME1 or MONOCHROME2 images."),
+    Failure("input:unsupported_pixel_format", "Unsupported pixel format", "The stored pixel format cannot be read as a grey image.", "Send 8 to 16 bit grey images."),
+    Failure("input:no_pixel_data", "No pixel data", "The DICOM object holds no pixels.", "Send image objects, not reports or structured data."),
+    Failure("input:pixel_data_truncated", "Truncated pixels", "The pixel data ends before the image is complete.", "Export the image again and resend it."),
+    Failure("input:file_truncated", "Truncated file", "The file ends in the middle.", "Export the image again and resend it."),
+    Failure("input:pixel_data_corrupt", "Corrupt pixels", "The pixel data cannot be decoded.", "Export the image again and resend it."),
+    Failure("input:header_corrupt", "Corrupt header", "The file's header cannot be read.", "Export the image again and resend it."),
+    Failure("input:dimensions_too_large", "Image too large", "The image declares more pixels than any mammogram has.", "Send the original mammogram; nothing above the pixel limit is decoded."),
+    Failure("input:dimensions_too_small", "Image too small", "The image is too small to be a mammogram.", "Send the original mammogram, not a thumbnail."),
+    Failure("input:mixed_patients", "Several patients in one study", "The files belong to different patients.", "Send one request per patient and study."),
+    Failure("input:mixed_studies", "Several studies in one request", "The files belong to different studies.", "Send one request per study."),
+    Failure("input:duplicate_file", "The same image twice", "The request holds the same image more than once.", "Send every image once."),
+    Failure("input:burned_in_annotation", "Burned-in annotation", "The image says that identifying text may be burned into its pixels.", "Remove the text from the pixels and set Burned In Annotation to NO."),
+    Failure("input:invalid_field", "Invalid field", "A field of the request is not valid.", "Correct the fields named in “errors”."),
+    Failure("input:unknown_deployment", "Unknown deployment", "No deployment has this name at this site.", "Leave the field out for the default, or ask the administrator for the names."),
+    Failure("input:cancelled", "Cancelled", "The job was cancelled before it finished.", "Retry the job if the result is wanted after all."),
+    # model: the administrator must act
+    Failure("model:none_deployed", "No model in service", "No model package is in service for this site.", "Ask the administrator to activate one."),
+    Failure("model:package_missing", "Package missing", "The model package pinned to this job is not in the object store.", "Ask the administrator to install it again."),
+    Failure("model:digest_mismatch", "Package altered", "The model package does not match its digest, so it was not used.", "Ask the administrator to install it again from a trusted source."),
+    Failure("model:invalid_package", "Invalid package", "The model package cannot be read.", "Ask the administrator to validate it."),
+    Failure("model:golden_mismatch", "Package fails its golden inputs", "The model package does not reproduce its own golden outputs on this worker.", "Ask the administrator to roll back."),
+    Failure("model:session_failed", "Model does not start", "The inference engine could not load the model.", "Ask the administrator to validate the package on this worker's hardware."),
+    Failure("model:out_of_memory", "Model needs too much memory", "The worker has not enough memory for the model.", "Ask the operator for a larger worker or a smaller batch."),
+    Failure("model:run_failed", "Model run failed", "The model raised an error on this image.", "Retry once; if it fails again, report the job to the administrator.", retryable=True),
+    Failure("model:not_finite", "Model gave no number", "The model's output is not a finite number for this image.", "Report the job to the administrator."),
+    # system: the operator must act
+    Failure("system:worker_lost", "Worker lost", "The worker stopped while it held this job, as often as is allowed.", "Retry the job; tell the operator if it happens again.", retryable=True),
+    Failure("system:timeout", "Took too long", "The job ran longer than any study should.", "Retry the job; tell the operator if it happens again.", retryable=True),
+    Failure("system:object_missing", "Stored image missing", "A stored image is not in the object store.", "Tell the operator; submit the study again."),
+    Failure("system:object_corrupt", "Stored image altered", "A stored image does not match its digest.", "Tell the operator; submit the study again."),
+    Failure("system:storage_unavailable", "Storage unavailable", "The object store did not answer.", "Retry later; tell the operator if it lasts.", retryable=True),
+    Failure("system:storage_full", "Storage full", "The object store has no room left.", "Tell the operator.", retryable=True),
+    Failure("system:contract_violation", "Unreadable order", "The worker could not read its order; platform and worker differ in version.", "Tell the operator to bring both to the same version."),
+    Failure("system:unexpected", "Unexpected error", "Something failed that nobody foresaw.", "Retry the job; report its number to the operator if it happens again.", retryable=True),
+)
+
+CATALOGUE: dict[str, Failure] = {failure.code: failure for failure in _CATALOGUE}
+
+
+class CodedError(Exception):
+    """An error with a failure code from the catalogue. `detail` is for engineers: no patient identity, no file contents."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        if code not in CATALOGUE:
+            raise KeyError(f"{code} is not in the failure catalogue")
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code}: {detail}" if detail else code)
+
+    @property
+    def failure(self) -> Failure:
+        return CATALOGUE[self.code]
+
+
+def failure_for(code: str) -> Failure:
+    """The words for a code; an unknown one (from a newer worker) reads as unexpected but keeps its own code."""
+    known = CATALOGUE.get(code)
+    if known is not None:
+        return known
+    unexpected = CATALOGUE["system:unexpected"]
+    return Failure(code, unexpected.title, unexpected.message, unexpected.action, unexpected.retryable)
