@@ -37,7 +37,13 @@ class FileEntry(_Frozen):
     @classmethod
     def _stays_inside(cls, path: str) -> str:
         parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or ".." in parts or "\\" in path or not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", path):
+        if (
+            not parts
+            or path.startswith("/")
+            or ".." in parts
+            or "\\" in path
+            or not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", path)
+        ):
             raise ValueError("must be a plain relative path inside the package")
         return path
 

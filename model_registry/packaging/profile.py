@@ -74,7 +74,7 @@ class NormalisePercentile(Step):
 class Resize(Step):
     """Resize to `size_hw`. "stretch" ignores the aspect ratio; "fit" keeps it and pads with zeros.
 
-    For "fit": the content is scaled by min((rows − 2·margin)/h, (columns − 2·margin)/w), set `margin_left` pixels (default: margin)
+    For "fit": the content is scaled by min((rows − 2·margin)/h, (columns − 2·margin)/w), set `margin_left` pixels (or margin)
     from the left when `align` is "left", else centred, and centred vertically. `kernel` names the library and the kernel,
     because the same word means different pixels in different libraries.
     """
@@ -86,7 +86,9 @@ class Resize(Step):
     margin_columns: int = 0
     align: Literal["left", "centre"] = "centre"
     margin_left: int = 0
-    kernel: Literal["cv2.area", "cv2.linear", "cv2.cubic", "pil.bilinear", "pil.bicubic", "pil.nearest", "tf.bilinear"] = "cv2.area"
+    kernel: Literal["cv2.area", "cv2.linear", "cv2.cubic", "pil.bilinear", "pil.bicubic", "pil.nearest", "tf.bilinear"] = (
+        "cv2.area"
+    )
 
 
 class Clahe(Step):
