@@ -1,0 +1,60 @@
+"""Sites (hospitals), their users and their API tokens. Everything a caller sees is scoped to the caller's site."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+def new_pseudonym_key() -> str:
+    """256 random bits, as hex."""
+    return secrets.token_hex(32)
+
+
+class Site(models.Model):
+    """A hospital. `pseudonym_key` keys the site's deterministic pseudonyms; who loses it loses the link for good."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=200)
+    pseudonym_key = models.CharField(max_length=64, default=new_pseudonym_key, editable=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Role(models.TextChoices):
+    """What a user may do. Each role may do what the ones before it may."""
+
+    READER = "reader"
+    SUBMITTER = "submitter"
+    ADMINISTRATOR = "administrator"
+
+
+class User(AbstractUser):
+    """A person at one site."""
+
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="users", null=True, blank=True)
+    role = models.CharField(max_length=20, choices=Role, default=Role.READER)
+
+
+class ApiToken(models.Model):
+    """A machine's credential. Only the hash is stored; `prefix` lets people recognise it in a list."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="api_tokens")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=12)
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

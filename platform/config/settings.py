@@ -1,0 +1,214 @@
+"""Settings of the platform, read once from the environment (and an optional .env file).
+
+Without any variable set this is the embedded default: SQLite, a private Redis, a local folder, CPU. Each part is replaced by a
+URL. .env.example lists every variable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+env = environ.Env()
+if (REPOSITORY_ROOT / ".env").is_file():
+    env.read_env(str(REPOSITORY_ROOT / ".env"))
+
+# ── Place and mode ────────────────────────────────────────────────────────────────────────────────────────────────────
+DATA_DIR = Path(env.str("DATA_DIR", default=str(REPOSITORY_ROOT / "var"))).resolve()
+#: Embedded mode makes its own secret key under DATA_DIR; production must give one.
+EMBEDDED = env.bool("MAMMOSERVE_EMBEDDED", default=False)
+DEBUG = env.bool("DEBUG", default=False)
+
+
+def _secret_key() -> str:
+    given = env.str("SECRET_KEY", default="")
+    if given:
+        return given
+    stored = DATA_DIR / "secret-key"
+    if stored.is_file():
+        return stored.read_text().strip()
+    if not EMBEDDED:
+        raise ImproperlyConfigured("SECRET_KEY is not set. Set it to a long random string, or start with “make run”.")
+    import os
+    import secrets
+
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    key = secrets.token_urlsafe(48)
+    try:
+        descriptor = os.open(stored, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process of the same start was quicker
+        return stored.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key)
+    return key
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+#: True behind TLS: secure cookies, HSTS. The embedded default serves plain HTTP on loopback.
+BEHIND_TLS = env.bool("BEHIND_TLS", default=False)
+
+# ── Parts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "config",
+    "common",
+    "accounts",
+    "studies",
+    "catalog",
+    "jobs",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+FRONTEND_DIST = REPOSITORY_ROOT / "frontend" / "dist"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# ── Database: the truth ───────────────────────────────────────────────────────────────────────────────────────────────
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'mammoserve.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Write transactions take the lock when they begin, so that two writers wait for one another instead of failing.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ── Broker and object store ───────────────────────────────────────────────────────────────────────────────────────────
+BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+OBJECT_STORE_URL = env.str("OBJECT_STORE_URL", default=f"file://{DATA_DIR / 'objects'}")
+
+# ── People ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/login"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# ── Language, time, files ─────────────────────────────────────────────────────────────────────────────────────────────
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [FRONTEND_DIST / "static"] if (FRONTEND_DIST / "static").is_dir() else []
+
+# ── Intake ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+INTAKE_MAX_FILE_BYTES = env.int("INTAKE_MAX_FILE_MB", default=256) * 1024 * 1024
+INTAKE_MAX_REQUEST_BYTES = env.int("INTAKE_MAX_REQUEST_MB", default=1024) * 1024 * 1024
+INTAKE_MAX_FILES = env.int("INTAKE_MAX_FILES", default=32)
+INTAKE_MAX_PIXELS = env.int("INTAKE_MAX_MEGAPIXELS", default=64) * 1_000_000
+INTAKE_MIN_SIDE = 64
+FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "incoming")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+
+# ── Jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
+JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
+#: How many orders per queue may wait in the broker: the rest waits in the database, where order and cancel are exact.
+DISPATCH_WINDOW = env.int("DISPATCH_WINDOW", default=200)
+DISPATCH_INTERVAL_SECONDS = env.float("DISPATCH_INTERVAL_SECONDS", default=0.1)
+REAPER_INTERVAL_SECONDS = env.float("REAPER_INTERVAL_SECONDS", default=15.0)
+#: An order overtaken by later ones in its own queue for this long was lost by the broker and is published again.
+ORDER_LOST_AFTER_SECONDS = env.float("ORDER_LOST_AFTER_SECONDS", default=60.0)
+WORKER_SILENT_AFTER_SECONDS = env.float("WORKER_SILENT_AFTER_SECONDS", default=20.0)
+
+# ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication", "accounts.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "common.pagination.CursorPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "common.problems.problem_exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "MammoServe API",
+    "DESCRIPTION": "Asynchronous mammography inference. Research software, not a medical device.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+# ── What a page may load: itself only ─────────────────────────────────────────────────────────────────────────────────
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "blob:", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "manifest-src": ["'self'"],
+        "worker-src": ["'self'"],
+    }
+}
+
+DISCLAIMER = (
+    "Research use only. MammoServe is not a medical device; its scores and heatmaps must not be used for diagnosis "
+    "or for any decision about a patient."
+)

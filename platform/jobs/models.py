@@ -1,0 +1,167 @@
+"""Jobs, their attempts and events, the outbox, results and the workers' heartbeats.
+
+Only jobs.transitions changes a job's status, and only the ledger, the reaper and the submission and cancel services call it.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from accounts.models import Site
+from catalog.models import ModelPackage
+from django.conf import settings
+from django.db import models
+from studies.models import Study
+
+from inference_worker.contract.queues import Priority
+
+
+class JobStatus(models.TextChoices):
+    """QUEUED → RUNNING → SUCCEEDED | FAILED | CANCELLED, and RUNNING → QUEUED with the next attempt."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+TERMINAL_STATUSES = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+
+class Job(models.Model):
+    """One inference over one study with one pinned package. `attempt` fences every write a worker causes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="jobs")
+    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="jobs")
+    package = models.ForeignKey(ModelPackage, on_delete=models.PROTECT, related_name="jobs")
+    deployment_name = models.CharField(max_length=50)
+    priority = models.CharField(max_length=10, choices=[(item.value, item.value) for item in Priority], default=Priority.ROUTINE.value)
+    submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+
+    status = models.CharField(max_length=10, choices=JobStatus, default=JobStatus.QUEUED)
+    stage = models.CharField(max_length=16, blank=True, default="")
+    attempt = models.PositiveSmallIntegerField(default=1)
+    max_attempts = models.PositiveSmallIntegerField(default=3)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=100, blank=True, default="")
+    failure_code = models.CharField(max_length=64, blank=True, default="")
+    failure_detail = models.CharField(max_length=500, blank=True, default="")
+    #: Rises with every change; the ETag of the job.
+    revision = models.PositiveIntegerField(default=1)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    queued_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["site", "-created_at", "id"], name="job_of_site_newest"),
+            models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),
+            models.Index(fields=["lease_until"], name="job_running_lease", condition=models.Q(status="RUNNING")),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class JobAttempt(models.Model):
+    """One try at a job: where it ran and how it ended (`outcome` empty while it runs)."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveSmallIntegerField()
+    worker = models.CharField(max_length=100, blank=True, default="")
+    provider = models.CharField(max_length=64, blank=True, default="")
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=20, blank=True, default="")
+    failure_code = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_once")]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}#{self.number}"
+
+
+class JobEvent(models.Model):
+    """One change of one job, append-only. `event_id` is unique, so a repeated delivery changes nothing."""
+
+    event_id = models.CharField(max_length=64, unique=True)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
+    attempt = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=20)
+    from_status = models.CharField(max_length=10, blank=True, default="")
+    to_status = models.CharField(max_length=10)
+    stage = models.CharField(max_length=16, blank=True, default="")
+    actor = models.CharField(max_length=100, blank=True, default="")
+    detail = models.CharField(max_length=500, blank=True, default="")
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "id"], name="event_of_job")]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.kind}"
+
+
+class OutboxMessage(models.Model):
+    """An order waiting for the broker, or given to it. One row per attempt; a lost one is published again."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="outbox")
+    attempt = models.PositiveSmallIntegerField()
+    queue = models.CharField(max_length=10)
+    order = models.JSONField()
+    not_before = models.DateTimeField()
+    published_at = models.DateTimeField(null=True, blank=True)
+    publish_count = models.PositiveSmallIntegerField(default=0)
+    #: The attempt has started or the job has ended: nothing is waiting for this message any more.
+    done = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "attempt"], name="outbox_once_per_attempt")]
+        indexes = [
+            models.Index(fields=["queue", "not_before", "id"], name="outbox_unpublished", condition=models.Q(published_at=None, done=False)),
+            models.Index(fields=["queue", "published_at"], name="outbox_in_flight", condition=models.Q(done=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}#{self.attempt}"
+
+
+class Result(models.Model):
+    """What the successful attempt found: contract.results.StudyResult as JSON, and the columns lists filter on."""
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True, related_name="result")
+    attempt = models.PositiveSmallIntegerField()
+    assessment = models.CharField(max_length=20)
+    label = models.CharField(max_length=64, blank=True, default="")
+    suspicion = models.FloatField(null=True, blank=True)
+    package_digest = models.CharField(max_length=71)
+    payload = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.job_id)
+
+
+class WorkerStatus(models.Model):
+    """The last heartbeat of each inference worker, and of the platform's own loops."""
+
+    name = models.CharField(primary_key=True, max_length=100)
+    kind = models.CharField(max_length=20, default="worker")  # worker, ledger, dispatcher
+    last_seen_at = models.DateTimeField()
+    concurrency = models.PositiveSmallIntegerField(default=0)
+    active = models.PositiveSmallIntegerField(default=0)
+    provider = models.CharField(max_length=64, blank=True, default="")
+    provider_reason = models.CharField(max_length=300, blank=True, default="")
+    loaded_packages = models.JSONField(default=list)
+    resident_memory_bytes = models.BigIntegerField(null=True, blank=True)
+    software_version = models.CharField(max_length=40, blank=True, default="")
+
+    def __str__(self) -> str:
+        return self.name
