@@ -1,0 +1,2 @@
+"""URLs."""
+urlpatterns: list = []
