@@ -1,0 +1,250 @@
+"""DICOM bytes → stored values and how to show them, behind one guard.
+
+Every declared size is checked before anything is inflated or decoded, and whatever pydicom or a decoder raises on a broken
+file becomes a coded PreprocessingError. Decoding is left to permissively licensed plugins, one per transfer syntax. Not for
+de-identification, SOP class policy or anything about the patient: intake does that, and none of it is read here.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pydicom
+from pydicom import config
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels import get_decoder
+from pydicom.tag import Tag
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from model_registry.preprocessing.codestream import codestream_size
+from model_registry.preprocessing.dicom_header import display_attributes
+from model_registry.preprocessing.errors import PreprocessingError
+from model_registry.preprocessing.image import DecodedImage
+
+# values are checked where they are used; pydicom's own validation would only warn, quoting them, into the log
+config.settings.reading_validation_mode = config.IGNORE
+
+# transfer syntax → decoding plugin; "" where pydicom reads the bytes itself
+DECODING_PLUGINS: dict[str, str] = {
+    ImplicitVRLittleEndian: "",
+    ExplicitVRLittleEndian: "",
+    DeflatedExplicitVRLittleEndian: "",
+    ExplicitVRBigEndian: "",
+    JPEGBaseline8Bit: "pillow",
+    JPEGExtended12Bit: "pillow",
+    JPEGLossless: "gdcm",
+    JPEGLosslessSV1: "gdcm",
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+    JPEG2000Lossless: "pylibjpeg",
+    JPEG2000: "pylibjpeg",
+    HTJ2KLossless: "pylibjpeg",
+    HTJ2KLosslessRPCL: "pylibjpeg",
+    HTJ2K: "pylibjpeg",
+    RLELossless: "pylibjpeg",
+}
+
+# everything pydicom and the plugins have been seen or documented to raise on broken files (RecursionError is a RuntimeError)
+_READ_ERRORS = (
+    InvalidDicomError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+_PIXEL_DATA = Tag(0x7FE0, 0x0010)
+_OTHER_PIXELS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009))
+_HEADER_ALLOWANCE = 64 * 1024 * 1024  # of a deflated object, besides its pixels
+
+
+def dicom_decode(*, data: bytes, max_pixels: int) -> DecodedImage:
+    """Decode one DICOM object of one grey frame. Raises PreprocessingError with an input code; nothing else."""
+    dataset = _dataset_read(data, max_pixels)
+    syntax = _transfer_syntax(dataset)
+    rows, columns = _declared_hw(dataset, max_pixels)
+    bits_allocated, bits_stored = _pixel_format(dataset)
+    pixel_data = _pixel_data(dataset)
+    if get_decoder(syntax).is_native:
+        # PixelData is padded to an even length, so an odd image may also be exact
+        if len(pixel_data) < rows * columns * (bits_allocated // 8):
+            raise PreprocessingError("input:pixel_data_truncated", "fewer bytes than the header declares")
+    else:
+        _codestream_check(pixel_data, syntax=syntax, rows=rows, columns=columns)
+    stored = _decode(dataset, syntax)
+    if stored.shape != (rows, columns):
+        raise PreprocessingError("input:pixel_data_corrupt", "decoded to another shape than declared")
+    try:
+        return display_attributes(dataset, stored=stored, bits_stored=bits_stored)
+    except _READ_ERRORS as error:
+        raise PreprocessingError("input:header_corrupt", type(error).__name__) from error
+
+
+def _dataset_read(data: bytes, max_pixels: int) -> Dataset:
+    """Parse the object. One without preamble or file meta is read if it turns out to describe an image."""
+    has_preamble = data[128:132] == b"DICM"
+    try:
+        stream = io.BytesIO(data)
+        if has_preamble:
+            pydicom.filereader.read_preamble(stream, False)
+            meta = pydicom.filereader._read_file_meta_info(stream)
+            if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                dataset = _deflated_read(data[stream.tell() :], max_pixels)
+                dataset.file_meta = meta
+                return dataset
+            stream.seek(0)
+        dataset = pydicom.dcmread(stream, force=not has_preamble)
+        last = _last_element(dataset)
+    except _READ_ERRORS as error:
+        code = "input:header_corrupt" if has_preamble else "input:not_an_image"
+        raise PreprocessingError(code, type(error).__name__) from error
+    if not has_preamble and "Rows" not in dataset:
+        raise PreprocessingError("input:not_an_image", "no DICOM preamble and no image attributes")
+    if last is not None and last.tag != _PIXEL_DATA and len(last.value or b"") < last.length < 0xFFFFFFFF:
+        raise PreprocessingError("input:file_truncated", "the last element is incomplete")
+    return dataset
+
+
+def _last_element(dataset: Dataset) -> pydicom.dataelem.RawDataElement | None:
+    """The element that stands last in the file, unconverted, if it is one that carries its own length."""
+    tag = next(reversed(dataset._dict), None)
+    element = None if tag is None else dataset._dict[tag]
+    return element if isinstance(element, pydicom.dataelem.RawDataElement) and isinstance(element.value, bytes) else None
+
+
+def _deflated_read(deflated: bytes, max_pixels: int) -> Dataset:
+    """Inflate up to what the largest allowed image can need and parse that; pydicom itself would inflate without bound."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(deflated, 2 * max_pixels + _HEADER_ALLOWANCE)
+    if inflater.unconsumed_tail:
+        raise PreprocessingError("input:dimensions_too_large", "the deflated object is larger than the largest allowed image")
+    if not inflater.eof:
+        raise PreprocessingError("input:file_truncated", "the deflated stream does not end")
+    return pydicom.filereader.read_dataset(io.BytesIO(inflated), is_implicit_VR=False, is_little_endian=True)
+
+
+def _transfer_syntax(dataset: Dataset) -> pydicom.uid.UID:
+    meta = getattr(dataset, "file_meta", None)
+    syntax = None if meta is None else meta.get("TransferSyntaxUID")
+    if not syntax:
+        # objects written without file meta are by definition native; pydicom found out which when it parsed them
+        implicit, little = dataset.original_encoding
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = syntax
+    if syntax not in DECODING_PLUGINS:
+        raise PreprocessingError("input:unsupported_transfer_syntax", "not one of the transfer syntaxes read here")
+    return pydicom.uid.UID(syntax)
+
+
+def _declared_hw(dataset: Dataset, max_pixels: int) -> tuple[int, int]:
+    if _PIXEL_DATA not in dataset:
+        if any(tag in dataset for tag in _OTHER_PIXELS):
+            raise PreprocessingError("input:unsupported_pixel_format", "floating-point pixels")
+        raise PreprocessingError("input:no_pixel_data")
+    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    frames = _whole(dataset, "NumberOfFrames", default=1)
+    samples = _whole(dataset, "SamplesPerPixel", default=1)
+    if rows < 1 or columns < 1:
+        raise PreprocessingError("input:header_corrupt", "the header declares no pixels")
+    if rows * columns > max_pixels:
+        raise PreprocessingError("input:dimensions_too_large", f"{rows} x {columns} declared")
+    if frames > 1:
+        raise PreprocessingError("input:multi_frame", f"{frames} frames")
+    if samples != 1 or str(dataset.get("PhotometricInterpretation", "")) not in ("MONOCHROME1", "MONOCHROME2"):
+        raise PreprocessingError("input:unsupported_photometric_interpretation", f"{samples} samples a pixel")
+    return rows, columns
+
+
+def _pixel_format(dataset: Dataset) -> tuple[int, int]:
+    allocated, stored = _whole(dataset, "BitsAllocated"), _whole(dataset, "BitsStored")
+    if allocated not in (8, 16):
+        raise PreprocessingError("input:unsupported_pixel_format", f"{allocated} bits allocated")
+    if not 1 <= stored <= allocated or _whole(dataset, "PixelRepresentation", default=0) not in (0, 1):
+        raise PreprocessingError("input:header_corrupt", "the pixel format contradicts itself")
+    return allocated, stored
+
+
+def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    try:
+        value = dataset.get(keyword)
+        if value in (None, "") and default is not None:
+            return default
+        return int(value)
+    except _READ_ERRORS as error:
+        raise PreprocessingError("input:header_corrupt", f"{keyword} is not a whole number") from error
+
+
+def _pixel_data(dataset: Dataset) -> bytes:
+    try:
+        value = dataset[_PIXEL_DATA].value
+    except _READ_ERRORS as error:
+        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from error
+    if not isinstance(value, bytes) or not value:
+        raise PreprocessingError("input:no_pixel_data")
+    return value
+
+
+def _codestream_check(pixel_data: bytes, *, syntax: pydicom.uid.UID, rows: int, columns: int) -> None:
+    """Refuse a frame whose own header declares another size than the object: the decoder would allocate that."""
+    try:
+        frame = get_frame(pixel_data, 0, number_of_frames=1)
+    except _READ_ERRORS as error:
+        raise PreprocessingError("input:pixel_data_truncated", type(error).__name__) from error
+    if syntax == RLELossless:  # has no size of its own: it is decoded into what the header declares
+        return
+    size = codestream_size(data=frame)
+    if size is None:
+        raise PreprocessingError("input:pixel_data_corrupt", "the frame does not declare its size")
+    if (size.rows, size.columns) != (rows, columns) or size.components != 1:
+        raise PreprocessingError("input:pixel_data_corrupt", "the frame declares another size than the header")
+    if size.precision > 8 and syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
+        raise PreprocessingError("input:unsupported_transfer_syntax", "lossy JPEG of more than 8 bits")
+    if not size.complete:
+        raise PreprocessingError("input:pixel_data_truncated", "the frame has no end marker")
+
+
+def _decode(dataset: Dataset, syntax: pydicom.uid.UID) -> np.ndarray:
+    """Stored values in native byte order, uint8, uint16 or int16: a view of the file's bytes where they are native."""
+    try:
+        decoder = get_decoder(syntax)
+        plugin = DECODING_PLUGINS[syntax]
+        array, _ = decoder.as_array(dataset, index=0, raw=True, view_only=True, decoding_plugin=plugin)
+    except _READ_ERRORS as error:
+        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from error
+    if array.dtype == np.int8:
+        return array.astype(np.int16)
+    if array.dtype.kind not in "ui" or array.dtype.itemsize > 2:
+        raise PreprocessingError("input:unsupported_pixel_format", f"decoded to {array.dtype}")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
