@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -84,6 +85,7 @@ _READ_ERRORS = (
     struct.error,
     zlib.error,
 )
+_VIEW: dict[str, Any] = {"view_only": True}  # native pixels stay a view of the file's bytes; pydicom mistypes the option
 _PIXEL_DATA = Tag(0x7FE0, 0x0010)
 _OTHER_PIXELS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009))
 _HEADER_ALLOWANCE = 64 * 1024 * 1024  # of a deflated object, besides its pixels
@@ -138,8 +140,8 @@ def _dataset_read(data: bytes, max_pixels: int) -> Dataset:
 
 def _last_element(dataset: Dataset) -> pydicom.dataelem.RawDataElement | None:
     """The element that stands last in the file, unconverted, if it is one that carries its own length."""
-    tag = next(reversed(dataset._dict), None)
-    element = None if tag is None else dataset._dict[tag]
+    elements = list(dataset._dict.values())
+    element = elements[-1] if elements else None
     return element if isinstance(element, pydicom.dataelem.RawDataElement) and isinstance(element.value, bytes) else None
 
 
@@ -240,7 +242,7 @@ def _decode(dataset: Dataset, syntax: pydicom.uid.UID) -> np.ndarray:
     try:
         decoder = get_decoder(syntax)
         plugin = DECODING_PLUGINS[syntax]
-        array, _ = decoder.as_array(dataset, index=0, raw=True, view_only=True, decoding_plugin=plugin)
+        array, _ = decoder.as_array(dataset, index=0, raw=True, decoding_plugin=plugin, **_VIEW)
     except _READ_ERRORS as error:
         raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from error
     if array.dtype == np.int8:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -108,19 +108,20 @@ def _windows(dataset: Dataset) -> tuple[Window, ...]:
 def _tables(dataset: Dataset, keyword: str, *, signed: bool) -> tuple[LookupTable, ...]:
     little = bool(dataset.original_encoding[1] is not False)
     items = _items(_value(dataset, keyword))
-    tables = (_usable(lambda item=item: _table(item, signed=signed, little_endian=little)) for item in items)
+    tables = (_table(item, signed=signed, little_endian=little) for item in items)
     return tuple(table for table in tables if table is not None)
 
 
-def _usable(build: Callable[[], LookupTable | None]) -> LookupTable | None:
+def _table(item: Dataset, *, signed: bool, little_endian: bool) -> LookupTable | None:
+    """One LUT, or None if it is incomplete or contradicts itself."""
     try:
-        return build()
+        return _table_read(item, signed=signed, little_endian=little_endian)
     except _UNUSABLE:
         return None
 
 
-def _table(item: Dataset, *, signed: bool, little_endian: bool) -> LookupTable | None:
-    """One LUT, or None if it contradicts itself. Data comes as US values, as OW words or, from some writers, packed bytes."""
+def _table_read(item: Dataset, *, signed: bool, little_endian: bool) -> LookupTable | None:
+    """Data comes as US values, as OW words or, from some writers, packed bytes."""
     count, first, bits = (int(value) for value in item.LUTDescriptor)
     count = (count & 0xFFFF) or 65536
     first &= 0xFFFF

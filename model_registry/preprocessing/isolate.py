@@ -35,7 +35,7 @@ def breast_find(*, values: np.ndarray, step: IsolateBreast) -> Breast | None:
     rows, columns = values.shape
     ratio = step.working_size / max(rows, columns)
     working_hw = (max(1, round(rows * ratio)), max(1, round(columns * ratio)))
-    grey = values * np.float32(255.0)
+    grey: np.ndarray = values * np.float32(255.0)
     if working_hw != (rows, columns):
         kernel = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
         grey = cv2.resize(grey, working_hw[::-1], interpolation=kernel)

@@ -65,7 +65,7 @@ def _grey(data: bytes, kind: str) -> np.ndarray:
             return np.asarray(picture).astype(np.uint16)
         if picture.mode in ("LA", "RGBA", "PA"):
             with picture.convert("RGBA") as layered:
-                if layered.getextrema()[3][0] < 255:
+                if np.asarray(layered.getchannel("A")).min() < 255:
                     raise PreprocessingError("input:unsupported_pixel_format", "partly transparent")
         if picture.mode in ("CMYK", "YCCK", "LAB", "HSV"):
             raise PreprocessingError("input:unsupported_photometric_interpretation", picture.mode)

@@ -1,0 +1,45 @@
+"""`python -m model_registry <command>`: finds the room a command lives in and hands over.
+
+To add a command, add a line to COMMANDS. The module named there defines `main(arguments: Sequence[str]) -> int`, parses its
+own arguments with argparse, and is imported only when its command is asked for, so that a light command never loads a heavy room.
+Not for the platform's commands: those are Django's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`module` holds `main`; `summary` is the line shown in the list of commands."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: dict[str, Command] = {
+    "phantom": Command("model_registry.phantom.command", "make synthetic four-view mammography studies"),
+}
+
+
+def usage(commands: Mapping[str, Command]) -> str:
+    width = max((len(name) for name in commands), default=0)
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in commands.items()]
+    return "\n".join(["usage: python -m model_registry <command> [options]", "", "commands:", *lines, ""])
+
+
+def main(arguments: Sequence[str] | None = None, *, commands: Mapping[str, Command] = COMMANDS) -> int:
+    """Run one command. Returns its exit status; 2 for an unknown command, as argparse does."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        (sys.stdout if words else sys.stderr).write(usage(commands))
+        return 0 if words else 2
+    command = commands.get(words[0])
+    if command is None:
+        sys.stderr.write(f"unknown command: {words[0]}\n\n{usage(commands)}")
+        return 2
+    return int(importlib.import_module(command.module).main(words[1:]))
