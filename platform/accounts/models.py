@@ -58,3 +58,20 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class FailedLogin(models.Model):
+    """One failed sign-in within the throttling window. Keys are keyed hashes of name with address, and of the address."""
+
+    user_key = models.CharField(max_length=64)
+    address_key = models.CharField(max_length=64)
+    failed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["user_key", "failed_at"], name="failed_login_of_user"),
+            models.Index(fields=["address_key", "failed_at"], name="failed_login_of_address"),
+        ]
+
+    def __str__(self) -> str:
+        return f"failed at {self.failed_at:%H:%M:%S}"

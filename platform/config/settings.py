@@ -11,6 +11,8 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from common.logging import logging_config
+
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 env = environ.Env()
 if (REPOSITORY_ROOT / ".env").is_file():
@@ -62,6 +64,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_filters",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
     "config",
     "common",
     "accounts",
@@ -71,6 +75,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "common.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -80,6 +85,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "common.middleware.PermissionsPolicyMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -119,6 +125,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # ── Broker and object store ───────────────────────────────────────────────────────────────────────────────────────────
 BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
 OBJECT_STORE_URL = env.str("OBJECT_STORE_URL", default=f"file://{DATA_DIR / 'objects'}")
+#: Below this much free space the store reports itself full, while there is still room to finish what runs.
+OBJECT_STORE_MIN_FREE_BYTES = env.int("OBJECT_STORE_MIN_FREE_MB", default=512) * 1024 * 1024
 
 # ── People ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "accounts.User"
@@ -128,6 +136,13 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/login"
+#: Failed sign-ins within the window: per user name and address, and per address over all names.
+LOGIN_FAILURES_PER_USER = env.int("LOGIN_FAILURES_PER_USER", default=5)
+LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", default=30)
+LOGIN_WINDOW_SECONDS = env.int("LOGIN_WINDOW_SECONDS", default=900)
+#: Reverse proxies in front that append to X-Forwarded-For. 0: the connection's own address is the caller's.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+CSRF_FAILURE_VIEW = "common.problems.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -154,9 +169,14 @@ INTAKE_MAX_REQUEST_BYTES = env.int("INTAKE_MAX_REQUEST_MB", default=1024) * 1024
 INTAKE_MAX_FILES = env.int("INTAKE_MAX_FILES", default=32)
 INTAKE_MAX_PIXELS = env.int("INTAKE_MAX_MEGAPIXELS", default=64) * 1_000_000
 INTAKE_MIN_SIDE = 64
+#: Made when the first file comes; Django refuses to start without it, which is right for a setting and wrong for a fresh folder.
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "incoming")
+SILENCED_SYSTEM_CHECKS = ["files.E001"]
+#: The only way in for files: streamed to disk under the caps above, whoever first touches the request's body.
+FILE_UPLOAD_HANDLERS = ["studies.uploads.CappedUploadHandler"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+DATA_UPLOAD_MAX_NUMBER_FILES = INTAKE_MAX_FILES + 1  # one over the cap, so that our own refusal is the one that is read
 
 # ── Jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
@@ -171,7 +191,10 @@ WORKER_SILENT_AFTER_SECONDS = env.float("WORKER_SILENT_AFTER_SECONDS", default=2
 
 # ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication", "accounts.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
+        "accounts.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -189,6 +212,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    # The documentation page loads nothing from other hosts.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
 }
 
 # ── What a page may load: itself only ─────────────────────────────────────────────────────────────────────────────────
@@ -208,6 +236,14 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# ── Logs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+LOGGING = logging_config(
+    log_format=env.str("LOG_FORMAT", default="console" if EMBEDDED or DEBUG else "json"),
+    level=env.str("LOG_LEVEL", default="INFO"),
+)
+
+#: Shown by the API and the pages; the git tag of a release build.
+SOFTWARE_VERSION = env.str("SOFTWARE_VERSION", default="0.1.0")
 DISCLAIMER = (
     "Research use only. MammoServe is not a medical device; its scores and heatmaps must not be used for diagnosis "
     "or for any decision about a patient."

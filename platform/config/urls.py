@@ -1,2 +1,41 @@
-"""URLs."""
-urlpatterns: list = []
+"""Every address of the platform: the API, its documentation, the pages, and the liveness answer."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from accounts.api import SessionView
+from config import pages
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """This process answers. Whether the platform can work is /readyz's concern."""
+    return JsonResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz, name="healthz"),
+    path("api/v1/session", SessionView.as_view(), name="session"),
+    path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
+    path(
+        "api/v1/docs",
+        SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="config/api_docs.html"),
+        name="docs",
+    ),
+    path("login", pages.LoginPage.as_view(), name="login"),
+    path("", pages.WorklistPage.as_view(), name="worklist"),
+    path("upload", pages.UploadPage.as_view(), name="upload"),
+    path("jobs/<uuid:job_id>", pages.JobPage.as_view(), name="job-page"),
+]
+urlpatterns += [
+    path("", include(module)) for module in ("jobs.urls", "catalog.urls") if importlib.util.find_spec(module) is not None
+]
+
+handler400 = "common.problems.bad_request"
+handler403 = "common.problems.permission_denied"
+handler404 = "common.problems.not_found"
+handler500 = "common.problems.server_error"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from accounts.models import Site
 from django.conf import settings
 from django.db import models
+
+from accounts.models import Site
 
 
 class StoredObject(models.Model):

@@ -1,0 +1,95 @@
+"""The pages: static HTML from the front end's build, the same for everyone; what a person may see comes from the API.
+
+A page checks only that somebody is signed in. It renders nothing, so it can leak nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import uuid
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from django.utils.decorators import method_decorator
+from django.utils.http import parse_etags
+from django.views import View
+from django.views.decorators.csrf import ensure_csrf_cookie
+
+from common.problems import Problem, problem_response
+
+
+@functools.lru_cache(maxsize=32)
+def _page_read(path: Path, modified_ns: int) -> tuple[bytes, str]:
+    """A page's bytes and strong ETag; read again when the build replaces the file."""
+    content = path.read_bytes()
+    return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+class _Page(View):
+    """One file of frontend/dist at one clean address."""
+
+    http_method_names = ["get", "head"]
+    file_name: ClassVar[str]
+    needs_login: ClassVar[bool] = True
+
+    @method_decorator(ensure_csrf_cookie)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, job_id: uuid.UUID | None = None) -> HttpResponse:
+        if self.needs_login and not request.user.is_authenticated:
+            return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.path})}")
+        path = settings.FRONTEND_DIST / self.file_name
+        try:
+            content, etag = _page_read(path, path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return problem_response(
+                request,
+                Problem.for_status(
+                    503,
+                    code="system:frontend_not_built",
+                    detail="The pages are not built. The API works without them.",
+                    action="Run “make frontend” on the server.",
+                ),
+            )
+        seen = request.headers.get("If-None-Match", "")
+        response: HttpResponse
+        if any(candidate.removeprefix("W/") == etag for candidate in parse_etags(seen)):
+            response = HttpResponseNotModified()
+        else:
+            response = HttpResponse(content, content_type="text/html; charset=utf-8")
+        response["ETag"] = etag
+        response["Cache-Control"] = "private, no-cache"
+        patch_vary_headers(response, ["Cookie"])
+        return response
+
+
+class LoginPage(_Page):
+    """Open to all."""
+
+    file_name = "login.html"
+    needs_login = False
+
+
+class WorklistPage(_Page):
+    """The live list of jobs."""
+
+    file_name = "index.html"
+
+
+class UploadPage(_Page):
+    """Sending a study."""
+
+    file_name = "upload.html"
+
+
+class JobPage(_Page):
+    """One job and its result. Whether the job exists for this site is the API's to say."""
+
+    file_name = "job.html"

@@ -1,0 +1,77 @@
+"""Receiving files: streamed to disk under caps, refused as soon as a cap is passed, gone when the request is.
+
+It knows sizes only. What a file is, and whether it is wanted, is studies.intake's concern.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, TemporaryFileUploadHandler
+
+from common.problems import Problem
+from inference_worker.contract.failures import CodedError
+
+
+def _too_large(detail: str, *, code: str = "input:too_large") -> Problem:
+    return Problem.for_coded_error(CodedError(code, detail))
+
+
+class CappedUploadHandler(TemporaryFileUploadHandler):
+    """Every file goes to FILE_UPLOAD_TEMP_DIR as a temporary file, which its closing removes.
+
+    Raises the 413 problem at the first byte over INTAKE_MAX_FILE_BYTES or INTAKE_MAX_REQUEST_BYTES, or at the first file over
+    INTAKE_MAX_FILES: what is already on disk is removed, the rest is not read.
+    """
+
+    def __init__(self, request: Any = None) -> None:
+        super().__init__(request)
+        self._file_count = 0
+        self._file_bytes = 0
+        self._request_bytes = 0
+        self.file: TemporaryUploadedFile | None = None
+
+    def handle_raw_input(
+        self, input_data: IO[bytes], META: dict[str, str], content_length: int, boundary: bytes, encoding: str | None = None
+    ) -> None:
+        if content_length > settings.INTAKE_MAX_REQUEST_BYTES:
+            raise _too_large(f"The request may hold {settings.INTAKE_MAX_REQUEST_BYTES} bytes.")
+        Path(settings.FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        self._file_count += 1
+        self._file_bytes = 0
+        if self._file_count > settings.INTAKE_MAX_FILES:
+            raise _too_large(f"One study may hold {settings.INTAKE_MAX_FILES} files.", code="input:too_many_files")
+        FileUploadHandler.new_file(self, *args, **kwargs)
+        # Made under a fixed name: Django's own would carry the sender's file extension onto our disk.
+        self.file = TemporaryUploadedFile("upload", self.content_type or "", 0, self.charset, self.content_type_extra)
+        self.file.name = self.file_name
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self._file_bytes += len(raw_data)
+        self._request_bytes += len(raw_data)
+        if self._file_bytes > settings.INTAKE_MAX_FILE_BYTES:
+            self._discard()
+            raise _too_large(f"A file may hold {settings.INTAKE_MAX_FILE_BYTES} bytes.")
+        if self._request_bytes > settings.INTAKE_MAX_REQUEST_BYTES:
+            self._discard()
+            raise _too_large(f"The request may hold {settings.INTAKE_MAX_REQUEST_BYTES} bytes.")
+        super().receive_data_chunk(raw_data, start)
+
+    def file_complete(self, file_size: int) -> UploadedFile | None:
+        completed = super().file_complete(file_size)
+        self.file = None
+        return completed
+
+    def upload_interrupted(self) -> None:
+        """The client hung up: nothing may stay on disk."""
+        self._discard()
+
+    def _discard(self) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file = None
