@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
-from accounts.models import Site
 from django.conf import settings
 from django.db import models
+
+from accounts.models import Site
 
 
 class ModelPackage(models.Model):
@@ -46,8 +48,23 @@ class Deployment(models.Model):
         return self.name
 
 
+class AppendOnly(TypeError):
+    """Someone tried to change or delete history."""
+
+
+class _AppendOnlyQuerySet(models.QuerySet["DeploymentChange"]):
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnly("deployment history is never changed")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnly("deployment history is never deleted")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
+        raise AppendOnly("deployment history is never changed")
+
+
 class DeploymentChange(models.Model):
-    """One move of a pointer: who, when, from, to, why. Never changed or deleted."""
+    """One move of a pointer: who, when, from, to, why. Never changed or deleted; trying raises AppendOnly."""
 
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="changes")
     previous = models.ForeignKey(ModelPackage, on_delete=models.PROTECT, null=True, related_name="+")
@@ -56,5 +73,15 @@ class DeploymentChange(models.Model):
     reason = models.CharField(max_length=500)
     changed_at = models.DateTimeField(auto_now_add=True)
 
+    objects = _AppendOnlyQuerySet.as_manager()
+
     def __str__(self) -> str:
         return f"{self.deployment_id} → {self.package_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly("deployment history is never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnly("deployment history is never deleted")

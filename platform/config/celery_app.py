@@ -1,21 +1,17 @@
-"""The platform's Celery app: the ledger consumes events with it, the dispatcher publishes orders with it."""
+"""The ledger's entry point: `celery -A config.celery_app worker -Q ledger`. The app itself is made in jobs.broker, because
+the dispatcher and the web processes publish with it too."""
 
 from __future__ import annotations
 
 import os
 
-from celery import Celery
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.conf import settings
+import django
 
-from inference_worker.contract.queues import APPLY_EVENTS_TASK, LEDGER_QUEUE, celery_settings
+django.setup()
 
-app = Celery("ledger", broker=settings.BROKER_URL)
-app.conf.update(
-    **celery_settings(),
-    task_default_queue=LEDGER_QUEUE,
-    task_routes={APPLY_EVENTS_TASK: {"queue": LEDGER_QUEUE}},
-    include=["jobs.ledger_tasks"],
-)
+from jobs.broker import celery_app  # noqa: E402  - after setup: importing it loads models
+
+app = celery_app()
+app.conf.include = ["jobs.ledger_tasks"]

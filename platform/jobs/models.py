@@ -1,23 +1,23 @@
 """Jobs, their attempts and events, the outbox, results and the workers' heartbeats.
 
-Only jobs.transitions changes a job's status, and only the ledger, the reaper and the submission and cancel services call it.
+Rows only: what may happen to a job stands in jobs.transitions, which alone changes a job's state.
 """
 
 from __future__ import annotations
 
 import uuid
 
-from accounts.models import Site
-from catalog.models import ModelPackage
 from django.conf import settings
 from django.db import models
-from studies.models import Study
 
+from accounts.models import Site
+from catalog.models import ModelPackage
 from inference_worker.contract.queues import Priority
+from studies.models import Study
 
 
 class JobStatus(models.TextChoices):
-    """QUEUED → RUNNING → SUCCEEDED | FAILED | CANCELLED, and RUNNING → QUEUED with the next attempt."""
+    """QUEUED → RUNNING → SUCCEEDED | FAILED | CANCELLED, RUNNING → QUEUED with attempt + 1; the table: jobs.transitions."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -37,7 +37,9 @@ class Job(models.Model):
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="jobs")
     package = models.ForeignKey(ModelPackage, on_delete=models.PROTECT, related_name="jobs")
     deployment_name = models.CharField(max_length=50)
-    priority = models.CharField(max_length=10, choices=[(item.value, item.value) for item in Priority], default=Priority.ROUTINE.value)
+    priority = models.CharField(
+        max_length=10, choices=[(item.value, item.value) for item in Priority], default=Priority.ROUTINE.value
+    )
     submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
 
     status = models.CharField(max_length=10, choices=JobStatus, default=JobStatus.QUEUED)
@@ -62,6 +64,7 @@ class Job(models.Model):
             models.Index(fields=["site", "-created_at", "id"], name="job_of_site_newest"),
             models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),
             models.Index(fields=["lease_until"], name="job_running_lease", condition=models.Q(status="RUNNING")),
+            models.Index(fields=["site", "status"], name="job_of_site_status"),
         ]
 
     def __str__(self) -> str:
@@ -82,6 +85,7 @@ class JobAttempt(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_once")]
+        indexes = [models.Index(fields=["-ended_at"], name="attempt_succeeded_newest", condition=models.Q(outcome="succeeded"))]
 
     def __str__(self) -> str:
         return f"{self.job_id}#{self.number}"
@@ -119,14 +123,20 @@ class OutboxMessage(models.Model):
     not_before = models.DateTimeField()
     published_at = models.DateTimeField(null=True, blank=True)
     publish_count = models.PositiveSmallIntegerField(default=0)
+    #: When a worker was first known to hold the attempt; empty while it waits, and for one that was cancelled unstarted.
+    taken_at = models.DateTimeField(null=True, blank=True)
     #: The attempt has started or the job has ended: nothing is waiting for this message any more.
     done = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "attempt"], name="outbox_once_per_attempt")]
         indexes = [
-            models.Index(fields=["queue", "not_before", "id"], name="outbox_unpublished", condition=models.Q(published_at=None, done=False)),
+            models.Index(
+                fields=["queue", "not_before", "id"], name="outbox_unpublished", condition=models.Q(published_at=None, done=False)
+            ),
+            models.Index(fields=["queue", "not_before", "id"], name="outbox_waiting", condition=models.Q(done=False)),
             models.Index(fields=["queue", "published_at"], name="outbox_in_flight", condition=models.Q(done=False)),
+            models.Index(fields=["queue", "taken_at"], name="outbox_taken", condition=models.Q(taken_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -165,3 +175,13 @@ class WorkerStatus(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class BrokerEpoch(models.Model):
+    """The mark the dispatcher left in the broker. If the broker does not show it any more, it forgot every message it held."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    value = models.CharField(max_length=36)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value}"

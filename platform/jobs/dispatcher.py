@@ -1,0 +1,142 @@
+"""The dispatcher: gives waiting orders to the broker, a window at a time, and notices when the broker forgot them.
+
+Publish first, then mark: a crash in between sends an order twice, which the fence absorbs; the other way round would lose it.
+It changes no job. `DispatchLoop` is the process; jobs.reaper runs inside it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+
+from common import clock
+from inference_worker.contract.queues import ORDER_QUEUES
+from jobs import broker
+from jobs.heartbeats import DISPATCHER, own_heartbeat_write
+from jobs.models import BrokerEpoch, OutboxMessage
+from jobs.reaper import reaper_pass
+
+logger = logging.getLogger(__name__)
+
+#: Orders published under one transaction. Small, because on SQLite everyone else who writes waits for it.
+_CHUNK = 25
+_EPOCH_INTERVAL_SECONDS = 1.0
+_HEARTBEAT_INTERVAL_SECONDS = 5.0
+_PAUSE_FIRST_SECONDS = 0.5
+_PAUSE_MAXIMUM_SECONDS = 15.0
+_EPOCH_NAME = "orders"
+
+
+def orders_dispatch() -> int:
+    """Publish what is due, most urgent queue first, at most DISPATCH_WINDOW outstanding for each; returns how many.
+
+    Raises BrokerUnavailable. Any number of dispatchers may run at once.
+    """
+    due = OutboxMessage.objects.filter(done=False, published_at=None, not_before__lte=clock.now())
+    queues = set(due.order_by().values_list("queue", flat=True).distinct())
+    return sum(_queue_dispatch(queue) for queue in ORDER_QUEUES if queue in queues)
+
+
+def _queue_dispatch(queue: str) -> int:
+    published = 0
+    while True:
+        sent = _chunk_dispatch(queue)
+        published += sent
+        if sent < _CHUNK:
+            return published
+
+
+def _chunk_dispatch(queue: str) -> int:
+    with transaction.atomic():
+        outstanding = OutboxMessage.objects.filter(queue=queue, done=False, published_at__isnull=False).count()
+        room = min(_CHUNK, settings.DISPATCH_WINDOW - outstanding)
+        if room <= 0:
+            return 0
+        now = clock.now()
+        waiting = OutboxMessage.objects.filter(queue=queue, done=False, published_at=None, not_before__lte=now)
+        if connection.features.has_select_for_update_skip_locked:
+            waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+        rows = list(waiting.order_by("not_before", "id")[:room])
+        if not rows:
+            return 0
+        broker.orders_publish(orders=[row.order for row in rows])
+        for row in rows:
+            row.published_at = clock.now()
+            row.publish_count = min(row.publish_count + 1, 32_767)
+        OutboxMessage.objects.bulk_update(rows, ["published_at", "publish_count"])
+    return len(rows)
+
+
+def orders_republish() -> int:
+    """Put every order that the broker was holding back into the outbox; returns how many."""
+    return OutboxMessage.objects.filter(done=False, published_at__isnull=False).update(published_at=None)
+
+
+def epoch_check() -> int:
+    """Republish everything in flight when the broker lost the mark that was left in it; returns how many orders.
+
+    The mark is renewed after the orders went back, so that a crash in between repeats the work instead of skipping it.
+    """
+    shown = broker.epoch_read()
+    if shown == "":
+        return 0
+    kept = BrokerEpoch.objects.filter(name=_EPOCH_NAME).values_list("value", flat=True).first()
+    if shown is not None and shown == kept:
+        return 0
+    republished = orders_republish()
+    BrokerEpoch.objects.update_or_create(name=_EPOCH_NAME, defaults={"value": broker.epoch_write()})
+    if kept is not None:
+        logger.warning("the broker lost its memory; %d orders are published again", republished)
+    return republished
+
+
+class DispatchLoop:
+    """Dispatcher and reaper as one process, until `stop` is set. Broker and database may come and go."""
+
+    def __init__(self, *, stop: threading.Event) -> None:
+        self._stop = stop
+        self._name = f"{DISPATCHER}@{socket.gethostname()}.{os.getpid()}"
+        self._due: dict[str, float] = {}
+        self._failures = 0
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            self._stop.wait(self._turn())
+
+    def _turn(self) -> float:
+        """One round; returns how many seconds to wait before the next."""
+        try:
+            self._every("heartbeat", _HEARTBEAT_INTERVAL_SECONDS, self._heartbeat)
+            self._every("reaper", settings.REAPER_INTERVAL_SECONDS, reaper_pass)
+            self._every("epoch", _EPOCH_INTERVAL_SECONDS, epoch_check)
+            self._every("ping", _HEARTBEAT_INTERVAL_SECONDS, broker.ledger_ping)
+            orders_dispatch()
+        except (broker.BrokerUnavailable, OperationalError, InterfaceError) as error:
+            return self._pause(error)
+        if self._failures:
+            logger.warning("dispatcher: at work again after %d failed rounds", self._failures)
+            self._failures = 0
+        return settings.DISPATCH_INTERVAL_SECONDS
+
+    def _heartbeat(self) -> None:
+        own_heartbeat_write(kind=DISPATCHER, name=self._name)
+
+    def _every(self, name: str, seconds: float, action: Callable[[], object]) -> None:
+        if time.monotonic() >= self._due.get(name, 0.0):
+            action()
+            self._due[name] = time.monotonic() + seconds
+
+    def _pause(self, error: Exception) -> float:
+        if isinstance(error, (OperationalError, InterfaceError)):
+            close_old_connections()
+        if self._failures == 0:
+            logger.warning("dispatcher: %s; trying again until it passes", type(error).__name__)
+        self._failures += 1
+        return min(_PAUSE_MAXIMUM_SECONDS, _PAUSE_FIRST_SECONDS * 2.0 ** min(self._failures - 1, 10))

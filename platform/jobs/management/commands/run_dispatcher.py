@@ -1,0 +1,26 @@
+"""`manage.py run_dispatcher`: the dispatcher and the reaper, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from jobs.dispatcher import DispatchLoop
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Publish waiting orders, and return what workers or broker lost. Any number may run."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        logger.info("dispatcher ready")
+        DispatchLoop(stop=stop).run()
+        logger.info("dispatcher stopped")

@@ -1,0 +1,85 @@
+"""What a worker sends as a result, checked before it becomes a row. Words and addresses for people are jobs.wording's and the
+API's concern.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from inference_worker.contract.results import AggregateResult, ImageResult, StudyResult
+from inference_worker.contract.wire import ContractViolation
+from jobs.models import Job
+from jobs.outbox import artifact_prefix
+
+#: Four views with every map and score are about 10 kB; thirty-two images stay far below this.
+_PAYLOAD_BYTES_MAXIMUM = 1_000_000
+
+
+def result_columns(*, payload: Mapping[str, Any] | None, job: Job) -> dict[str, Any]:
+    """The columns of a Result row for the job's current attempt.
+
+    Raises ContractViolation when the payload has not the promised shape, holds a number that is not finite, names another
+    package than the job's, or a key outside the attempt's own folder: whoever can write events must not be able to make the
+    platform serve another site's object.
+    """
+    if payload is None:
+        raise ContractViolation("result is missing")
+    result = StudyResult.from_wire(payload)
+    wire = result.to_wire()
+    try:
+        text = json.dumps(wire, allow_nan=False)
+    except (ValueError, TypeError):
+        raise ContractViolation("result holds a value that JSON has no word for") from None
+    if len(text) > _PAYLOAD_BYTES_MAXIMUM or "\\u0000" in text:
+        raise ContractViolation("result is too large or holds NUL")
+    if result.package_digest != job.package_id:
+        raise ContractViolation("result.package_digest is not the job's package")
+    folder = artifact_prefix(job=job, attempt=job.attempt) + "/"
+    for key in _keys(result):
+        if not key.startswith(folder) or ".." in key.split("/"):
+            raise ContractViolation("result names an artifact outside its attempt's folder")
+    for scored in (result.study, *result.breasts, *result.images):
+        _scores_check(scored, classes=result.classes)
+    return {
+        "assessment": result.study.assessment.value,
+        "label": result.study.label or "",
+        "suspicion": result.study.suspicion,
+        "package_digest": result.package_digest,
+        "payload": wire,
+    }
+
+
+def artifact_names(*, payload: Mapping[str, Any], prefix: str) -> frozenset[str]:
+    """Names, relative to the attempt's folder, of every file the result speaks of."""
+    return frozenset(key.removeprefix(f"{prefix}/") for key in _keys(StudyResult.from_wire(payload)))
+
+
+def _keys(result: StudyResult) -> Iterator[str]:
+    for image in result.images:
+        yield image.preview_key
+        if image.raw_maps_key:
+            yield image.raw_maps_key
+        for heatmap in image.heatmaps:
+            yield heatmap.heatmap_key
+            if heatmap.overlay_key:
+                yield heatmap.overlay_key
+
+
+def _scores_check(scored: AggregateResult | ImageResult, *, classes: tuple[str, ...]) -> None:
+    mappings = [scored.probabilities, scored.calibrated_probabilities]
+    if isinstance(scored, ImageResult):
+        mappings.append(scored.logits)
+    for mapping in mappings:
+        if mapping is not None and (set(mapping) != set(classes) or not all(map(_is_number, mapping.values()))):
+            raise ContractViolation("result: scores are not one finite number for each class")
+    if scored.suspicion is not None and not _is_number(scored.suspicion):
+        raise ContractViolation("result: suspicion is not a finite number")
+    if scored.label is not None and scored.label not in classes:
+        raise ContractViolation("result: label is not one of the classes")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
