@@ -33,6 +33,7 @@ class Failure:
         return Responsibility(self.code.partition(":")[0])
 
 
+# fmt: off
 _CATALOGUE: tuple[Failure, ...] = (
     # input: the sender must act
     Failure("input:no_files", "No files", "The request holds no file.", "Send at least one file in the multipart field “files”."),
@@ -82,6 +83,7 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("system:contract_violation", "Unreadable order", "The worker could not read its order; platform and worker differ in version.", "Tell the operator to bring both to the same version."),
     Failure("system:unexpected", "Unexpected error", "Something failed that nobody foresaw.", "Retry the job; report its number to the operator if it happens again.", retryable=True),
 )
+# fmt: on
 
 CATALOGUE: dict[str, Failure] = {failure.code: failure for failure in _CATALOGUE}
 

@@ -1,0 +1,31 @@
+"""`python -m inference_worker`: the worker with its settings filled in. Further arguments go to Celery's worker command."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from inference_worker.contract.queues import ORDER_QUEUES
+from inference_worker.settings import SettingsError, settings_from_environment
+
+
+def main() -> int:
+    """Start the worker in this process. Returns 2 when the environment is not set right, and says what to set."""
+    try:
+        settings = settings_from_environment()
+    except SettingsError as error:
+        Console(stderr=True).print(f"[bold red]inference worker:[/] {error}")
+        return 2
+    from inference_worker.celery_app import app
+
+    app.worker_main([
+        "worker", "--pool", "threads", "--concurrency", str(settings.worker_threads),
+        "--queues", ",".join(ORDER_QUEUES), "--hostname", settings.worker_name,
+        "--without-gossip", "--without-mingle", "--loglevel", "INFO", *sys.argv[1:],
+    ])  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Brings a model package from the object store to a local folder, once, and proves it whole. Loads no model.
+
+The local copy is named after the package's digest and never changes. It is verified again whenever a session is about to be
+built from it, so a damaged disk is noticed; a damaged copy is thrown away and fetched anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from inference_worker.contract.failures import CATALOGUE, CodedError
+from inference_worker.object_store import ObjectMissing, ObjectStore
+from model_registry.packaging import (
+    MANIFEST_NAME,
+    Manifest,
+    Package,
+    PackageError,
+    manifest_digest,
+    manifest_read,
+    package_verify,
+)
+
+logger = logging.getLogger(__name__)
+
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+
+
+class PackageCache:
+    """Verified packages on the local disk. Safe to share between processes: a folder appears whole, by renaming."""
+
+    def __init__(self, *, folder: Path, store: ObjectStore) -> None:
+        self._folder = folder
+        self._store = store
+
+    def package_get(self, *, package_digest: str, package_key: str) -> Package:
+        """The verified package with this digest, fetched from the store's folder `package_key` if it is not here yet.
+
+        Raises CodedError: model:package_missing, model:digest_mismatch, model:invalid_package, or a storage failure.
+        """
+        match = _DIGEST.fullmatch(package_digest)
+        if match is None:
+            raise CodedError("system:contract_violation", "package_digest is not sha256:<64 hex digits>")
+        local = self._folder / match.group(1)
+        if local.is_dir():
+            try:
+                return package_verify(local, expected_digest=package_digest)
+            except PackageError as error:
+                logger.warning("package.local_copy_damaged package_digest=%s: %s", package_digest, error.detail)
+                shutil.rmtree(local, ignore_errors=True)
+        return self._fetched(local=local, package_digest=package_digest, package_key=package_key)
+
+    def _fetched(self, *, local: Path, package_digest: str, package_key: str) -> Package:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".fetching-", dir=self._folder))
+        try:
+            manifest = self._manifest_fetched(temporary, package_digest=package_digest, package_key=package_key)
+            for entry in manifest.files:
+                target = temporary / entry.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(self._object(f"{package_key}/{entry.path}"))
+            try:
+                package_verify(temporary, expected_digest=package_digest)
+            except PackageError as error:
+                raise _as_coded(error) from error
+            try:
+                temporary.rename(local)
+            except OSError as error:
+                if not local.is_dir():
+                    raise CodedError("system:storage_full", f"package cache: {type(error).__name__}") from error
+                logger.info("package.fetched_elsewhere package_digest=%s", package_digest)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        logger.info("package.fetched package_digest=%s", package_digest)
+        try:
+            return package_verify(local, expected_digest=package_digest)
+        except PackageError as error:
+            raise _as_coded(error) from error
+
+    def _manifest_fetched(self, temporary: Path, *, package_digest: str, package_key: str) -> Manifest:
+        """The manifest is checked first: nothing else is fetched on the word of an altered one."""
+        data = self._object(f"{package_key}/{MANIFEST_NAME}")
+        if (found := manifest_digest(data)) != package_digest:
+            raise CodedError("model:digest_mismatch", f"{MANIFEST_NAME} in the store has digest {found}")
+        try:
+            manifest = manifest_read(data)
+        except ValueError as error:
+            raise CodedError("model:invalid_package", f"{MANIFEST_NAME}: {str(error)[:500]}") from error
+        (temporary / MANIFEST_NAME).write_bytes(data)
+        return manifest
+
+    def _object(self, key: str) -> bytes:
+        try:
+            return self._store.read(key=key)
+        except ObjectMissing as error:
+            raise CodedError("model:package_missing", error.detail) from error
+
+
+def _as_coded(error: PackageError) -> CodedError:
+    return CodedError(error.code if error.code in CATALOGUE else "model:invalid_package", error.detail)

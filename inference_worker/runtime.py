@@ -1,0 +1,94 @@
+"""The parts of one worker process, put together once and lazily. Decides nothing; the only place that knows all of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from inference_worker import __version__
+from inference_worker.attempts import AttemptRegister
+from inference_worker.contract.events import WorkerHeartbeat
+from inference_worker.engine import Engine, resident_memory_bytes
+from inference_worker.object_store import ObjectStore
+from inference_worker.package_cache import PackageCache
+from inference_worker.pipeline import Pipeline
+from inference_worker.rendering import PictureSizes
+from inference_worker.reporter import Reporter
+from inference_worker.settings import WorkerSettings, available_cores
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRuntime:
+    """Everything a task needs."""
+
+    settings: WorkerSettings
+    attempts: AttemptRegister
+    engine: Engine
+    pipeline: Pipeline
+    reporter: Reporter
+
+    def close(self) -> None:
+        """Let models go and deliver what was not yet reported."""
+        self.engine.close()
+        self.pipeline.executor.shutdown()
+        self.reporter.close()
+
+
+def runtime_create(*, settings: WorkerSettings, publish: Callable[[list[dict[str, Any]]], None]) -> WorkerRuntime:
+    """Build the parts. Loads no model; the first order does."""
+    store = ObjectStore(url=settings.object_store_url)
+    attempts = AttemptRegister()
+    engine = Engine(packages=PackageCache(folder=settings.package_cache_dir, store=store), settings=settings)
+
+    def heartbeat(event_id: str, occurred_at: str) -> WorkerHeartbeat:
+        choice = engine.choice
+        return WorkerHeartbeat(
+            event_id=event_id,
+            worker=settings.worker_name,
+            occurred_at=occurred_at,
+            active=attempts.active,
+            concurrency=settings.worker_threads,
+            provider=choice.name if choice else None,
+            provider_reason=choice.reason if choice else None,
+            loaded_packages=engine.loaded_packages,
+            resident_memory_bytes=resident_memory_bytes(),
+            software_version=__version__,
+        )
+
+    pipeline = Pipeline(
+        store=store,
+        engine=engine,
+        executor=ThreadPoolExecutor(available_cores() + 1, thread_name_prefix="views"),
+        sizes=PictureSizes(
+            preview=settings.preview_longer_side, heatmap=settings.heatmap_longer_side, overlay=settings.overlay_longer_side
+        ),
+    )
+    reporter = Reporter(worker=settings.worker_name, publish=publish, heartbeat=heartbeat)
+    return WorkerRuntime(settings=settings, attempts=attempts, engine=engine, pipeline=pipeline, reporter=reporter)
+
+
+class RuntimeHolder:
+    """Makes the runtime on first use and once; a process that never runs an order never makes one."""
+
+    def __init__(self, *, create: Callable[[], WorkerRuntime]) -> None:
+        self._create = create
+        self._lock = threading.Lock()
+        self._runtime: WorkerRuntime | None = None
+
+    def get(self) -> WorkerRuntime:
+        with self._lock:
+            if self._runtime is None:
+                self._runtime = self._create()
+            return self._runtime
+
+    def close(self) -> None:
+        with self._lock:
+            runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.close()

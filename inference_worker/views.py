@@ -1,0 +1,94 @@
+"""One view on its way to the model: decoded, preprocessed as the package declares, previewed, and its cautions gathered.
+
+Runs no model and writes nothing. Every failure names the image by its id, never by what is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from inference_worker.artifacts import picture_encode
+from inference_worker.batching import Array
+from inference_worker.contract.failures import CATALOGUE, CodedError
+from inference_worker.contract.orders import ImageReference
+from inference_worker.contract.results import Caution
+from inference_worker.heatmaps import Affine
+from model_registry.packaging import Manifest
+from model_registry.preprocessing import DecodedImage, PreprocessingError, image_decode, image_prepare, image_preview
+
+_VIEW_POSITION = re.compile(r"[A-Z0-9]{1,16}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedView:
+    """A view ready for the model and for people. `tensor` is one image in the profile's layout; affines as in preprocessing.
+
+    `image_laterality` is L, R or None; `view_position` a short code such as CC or MLO, or None.
+    """
+
+    image_id: str
+    image_laterality: str | None
+    view_position: str | None
+    cautions: tuple[str, ...]
+    assessable: bool
+    tensor: Array
+    model_from_source: Affine
+    preview: npt.NDArray[np.uint8]
+    preview_from_source: Affine
+    preview_png: bytes
+
+
+def view_prepare(*, reference: ImageReference, data: bytes, manifest: Manifest, preview_longer_side: int) -> PreparedView:
+    """Decode once, then make the tensor and the preview from the same pixels. Raises CodedError with the decoder's code."""
+    try:
+        image = image_decode(data=data, media_type=reference.media_type)
+        prepared = image_prepare(image=image, profile=manifest.preprocessing)
+        preview = image_preview(image=image, longer_side=preview_longer_side)
+    except PreprocessingError as error:
+        code = error.code if error.code in CATALOGUE else "system:unexpected"
+        raise CodedError(code, f"image {reference.image_id}: {error.detail}") from error
+    # What the sender stated with the order was checked at intake and wins over the file's own header.
+    image_laterality = _laterality(reference.image_laterality) or _laterality(image.image_laterality)
+    view_position = _view_position(reference.view_position) or _view_position(image.view_position)
+    cautions = view_cautions(image=image, image_laterality=image_laterality, view_position=view_position, manifest=manifest)
+    return PreparedView(
+        image_id=reference.image_id,
+        image_laterality=image_laterality,
+        view_position=view_position,
+        cautions=tuple(dict.fromkeys((*prepared.cautions, *cautions))),
+        assessable=prepared.assessable,
+        tensor=prepared.tensor,
+        model_from_source=prepared.model_from_source,
+        preview=preview.pixels,
+        preview_from_source=preview.preview_from_source,
+        preview_png=picture_encode(preview.pixels),
+    )
+
+
+def view_cautions(
+    *, image: DecodedImage, image_laterality: str | None, view_position: str | None, manifest: Manifest
+) -> tuple[Caution, ...]:
+    """Why to trust this view's result less: what is unknown about it, and what the model was not made for."""
+    intended = manifest.intended_use
+    found: list[Caution] = []
+    if image_laterality is None:
+        found.append(Caution.LATERALITY_UNKNOWN)
+    if view_position is None:
+        found.append(Caution.VIEW_UNKNOWN)
+    elif intended.views and view_position not in intended.views:
+        found.append(Caution.VIEW_OUTSIDE_INTENDED_USE)
+    if image.acquisition is not None and intended.acquisitions and image.acquisition not in intended.acquisitions:
+        found.append(Caution.MODALITY_OUTSIDE_INTENDED_USE)
+    return tuple(found)
+
+
+def _laterality(value: str | None) -> str | None:
+    return value if value in ("L", "R") else None
+
+
+def _view_position(value: str | None) -> str | None:
+    return value if value is not None and _VIEW_POSITION.fullmatch(value) else None
