@@ -38,7 +38,7 @@ HEADINGS = {
     "platform": "The hospital-facing side, and the launcher",
     "worker": "Decoding, preprocessing, heatmaps",
     "worker-cpu": "The engine on CPU",
-    "worker-gpu": "The engine on GPU (needs CUDA 12 and cuDNN 9 on the host or in the image)",
+    "worker-gpu": "The engine on GPU (needs CUDA 13 and cuDNN 9 in the image, a driver on the host)",
     "offline": "Building model packages; never in a serving set",
     "test": "Tests",
     "check": "Checks",
@@ -70,7 +70,18 @@ def without_common_marker(line: str) -> str:
 
 def compiled(group: str, *, constraints: list[Path], upgrade: bool) -> dict[str, str]:
     """Resolve one group; returns pinned lines by canonical name. Raises CalledProcessError with uv's words on stderr."""
-    command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--group", group]
+    command = [
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-python-downloads",
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--group",
+        group,
+    ]
     command += ["--no-emit-index-url", "--no-annotate", "--no-header"]
     command += [part for path in constraints for part in ("--constraints", str(path))]
     command += ["--upgrade"] if upgrade else []
@@ -92,13 +103,11 @@ def rendered(pins: dict[str, str], *, purpose: str, headings: tuple[str, ...], g
 def main() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     upgrade = "--upgrade" in sys.argv[1:]
-    held = [Path(argument) for argument in sys.argv[1:] if not argument.startswith("--")]
     for name, (group, purpose, headings) in FILES.items():
         path = ROOT / name
-        if name == EVERYTHING:  # first; the others follow its pins
-            constraints = held or ([path] if path.is_file() and not upgrade else [])
-        else:
-            constraints = [ROOT / EVERYTHING]
+        # The full set comes first; the others follow its pins.
+        held = [path] if path.is_file() and not upgrade else []
+        constraints = held if name == EVERYTHING else [ROOT / EVERYTHING]
         pins = compiled(group, constraints=constraints, upgrade=upgrade and name == EVERYTHING)
         path.write_text(rendered(pins, purpose=purpose, headings=headings, groups=groups))
         sys.stdout.write(f"{name}: {len(pins)} pins\n")
