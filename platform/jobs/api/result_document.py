@@ -1,0 +1,100 @@
+"""The result of a job as the JSON document of API v1: what the worker found, what the package says of itself, and the words.
+
+It computes no score and draws nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+
+from jobs.api.documents import job_url
+from jobs.models import Job, Result
+from jobs.outbox import artifact_prefix
+from jobs.wording import caution_message, scaling_text
+
+_MAPPINGS = ("probabilities", "calibrated_probabilities")
+
+
+def result_document(*, job: Job, result: Result, image_positions: dict[str, int]) -> dict[str, Any]:
+    """Needs `study` and the whole `package` fetched. `image_positions`: image id → place in the study."""
+    payload, manifest = result.payload, job.package.manifest
+    prefix = artifact_prefix(job=job, attempt=result.attempt) + "/"
+    classes = payload["classes"]
+
+    def url(key: str | None) -> str | None:
+        return None if key is None else f"{job_url(job.pk)}/artifacts/{quote(key.removeprefix(prefix))}"
+
+    return {
+        "job": str(job.pk),
+        "study": {"id": str(job.study_id), "external_id": job.study.external_id, **_scores(payload["study"], classes)},
+        "breasts": [
+            {"image_laterality": breast["image_laterality"], **_scores(breast, classes)} for breast in payload["breasts"]
+        ],
+        "images": [
+            {
+                "id": image["image_id"],
+                "position": image_positions.get(image["image_id"]),
+                "image_laterality": image["image_laterality"],
+                "view_position": image["view_position"],
+                "logits": _by_class(image["logits"], classes),
+                **_scores(image, classes),
+                "cautions": [{"code": code, "message": caution_message(code)} for code in image["cautions"]],
+                "preview": {
+                    "url": url(image["preview_key"]),
+                    "rows": image["preview_rows"],
+                    "columns": image["preview_columns"],
+                },
+                "heatmaps": [_heatmap(heatmap, url) for heatmap in image["heatmaps"]],
+                "raw_maps_url": url(image["raw_maps_key"]),
+            }
+            for image in payload["images"]
+        ],
+        "classes": classes,
+        "targets": payload["targets"],
+        "suspicion": {name: manifest["suspicion"].get(name) for name in ("threshold", "operating_point", "target", "classes")},
+        "intended_use": {
+            name: manifest["intended_use"].get(name) for name in ("statement", "views", "acquisitions", "not_validated")
+        },
+        "package": {
+            "name": payload["package_name"],
+            "version": payload["package_version"],
+            "title": manifest["title"],
+            "digest": payload["package_digest"],
+            "preprocessing_digest": payload["preprocessing_digest"],
+            "explanation_method": payload["explanation_method"],
+        },
+        "provider": payload["provider"],
+        "elapsed_seconds": payload["elapsed_seconds"],
+        "disclaimer": settings.DISCLAIMER,
+    }
+
+
+def _scores(scored: dict[str, Any], classes: list[str]) -> dict[str, Any]:
+    return {
+        "assessment": scored["assessment"],
+        "label": scored["label"],
+        **{name: _by_class(scored[name], classes) for name in _MAPPINGS},
+        "suspicion": scored["suspicion"],
+    }
+
+
+def _by_class(mapping: dict[str, float] | None, classes: list[str]) -> dict[str, float] | None:
+    """In class order again: PostgreSQL keeps JSON objects in an order of its own."""
+    return None if mapping is None else {label: mapping[label] for label in classes}
+
+
+def _heatmap(heatmap: dict[str, Any], url: Any) -> dict[str, Any]:
+    return {
+        "target": heatmap["target"],
+        "url": url(heatmap["heatmap_key"]),
+        "overlay_url": url(heatmap["overlay_key"]),
+        "raw_maximum": heatmap["raw_maximum"],
+        "scale_maximum": heatmap["scale_maximum"],
+        "scaling": heatmap["scaling"],
+        "scaling_text": scaling_text(
+            scaling=heatmap["scaling"], raw_maximum=heatmap["raw_maximum"], scale_maximum=heatmap["scale_maximum"]
+        ),
+    }

@@ -1,0 +1,312 @@
+"""The shapes of API v1 as the OpenAPI document tells them, and the fields of a submission.
+
+The documents themselves are built in jobs.api.documents and jobs.api.result_document; a test holds both together.
+"""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from inference_worker.contract.events import JobStage
+from inference_worker.contract.queues import Priority
+from inference_worker.contract.results import Assessment
+from jobs.models import JobStatus
+from jobs.transitions import Happening
+
+_STATUS = list(JobStatus.values)
+_STAGE = [stage.value for stage in JobStage]
+_PRIORITY = [priority.value for priority in Priority]
+_ASSESSMENT = [assessment.value for assessment in Assessment]
+_LATERALITY = ["L", "R"]
+
+
+class ScoresField(serializers.DictField):
+    """One number for each class, in the package's class order."""
+
+    child = serializers.FloatField()
+
+
+class SubmissionSerializer(serializers.Serializer):
+    """A study to submit. `image_laterality` and `view_position`, where given, are repeated once for each file, in order."""
+
+    files = serializers.ListField(child=serializers.FileField(), required=False)
+    external_id = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=128,
+        help_text="Your own reference, returned with the study. It must not identify a patient.",
+    )
+    priority = serializers.ChoiceField(choices=_PRIORITY, default=Priority.ROUTINE.value)
+    deployment = serializers.CharField(required=False, allow_blank=True, max_length=50, help_text="Left out: the default.")
+    image_laterality = serializers.ListField(
+        child=serializers.ChoiceField(choices=["", *_LATERALITY], allow_blank=True), required=False
+    )
+    view_position = serializers.ListField(child=serializers.CharField(allow_blank=True, max_length=16), required=False)
+
+
+class JobReferenceSerializer(serializers.Serializer):
+    """Where to follow the job."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Accepted",
+            value={
+                "id": "8c1f0c59-9f3e-4c3c-8f6c-0a3c8f5d2f10",
+                "job": {
+                    "id": "2f1d7f0e-6f1b-4b39-b1ef-0f5c3b4c9d21",
+                    "url": "/api/v1/jobs/2f1d7f0e-6f1b-4b39-b1ef-0f5c3b4c9d21",
+                },
+            },
+            response_only=True,
+        )
+    ]
+)
+class AcceptedSerializer(serializers.Serializer):
+    """The study's id and its job."""
+
+    id = serializers.UUIDField()
+    job = JobReferenceSerializer()
+
+
+class StudyReferenceSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    external_id = serializers.CharField(allow_blank=True)
+
+
+class PackageReferenceSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    version = serializers.CharField()
+    digest = serializers.CharField()
+
+
+class FailureSerializer(serializers.Serializer):
+    """What went wrong and what to do about it. Match on `code` alone."""
+
+    code = serializers.CharField()
+    title = serializers.CharField()
+    message = serializers.CharField()
+    action = serializers.CharField()
+    retryable = serializers.BooleanField()
+
+
+class CatalogueEntrySerializer(FailureSerializer):
+    responsibility = serializers.ChoiceField(choices=["input", "model", "system"])
+
+
+class CatalogueSerializer(serializers.Serializer):
+    results = CatalogueEntrySerializer(many=True)
+
+
+class JobFailureSerializer(FailureSerializer):
+    detail = serializers.CharField(allow_blank=True, help_text="For engineers.")
+
+
+class OutcomeSerializer(serializers.Serializer):
+    assessment = serializers.ChoiceField(choices=_ASSESSMENT)
+    label = serializers.CharField(allow_null=True)
+    suspicion = serializers.FloatField(allow_null=True)
+
+
+class ActionsSerializer(serializers.Serializer):
+    """What may be asked of the job now."""
+
+    cancel = serializers.BooleanField()
+    retry = serializers.BooleanField()
+
+
+class JobSummarySerializer(serializers.Serializer):
+    """A job as its study shows it."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+    status = serializers.ChoiceField(choices=_STATUS)
+    stage = serializers.ChoiceField(choices=_STAGE, allow_null=True)
+    priority = serializers.ChoiceField(choices=_PRIORITY)
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    failure = JobFailureSerializer(allow_null=True)
+    outcome = OutcomeSerializer(allow_null=True)
+
+
+class JobSerializer(serializers.Serializer):
+    """One inference over one study with one pinned package."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+    study = StudyReferenceSerializer()
+    status = serializers.ChoiceField(choices=_STATUS)
+    stage = serializers.ChoiceField(choices=_STAGE, allow_null=True)
+    attempt = serializers.IntegerField()
+    max_attempts = serializers.IntegerField()
+    priority = serializers.ChoiceField(choices=_PRIORITY)
+    deployment = serializers.CharField()
+    package = PackageReferenceSerializer()
+    queue_position = serializers.IntegerField(allow_null=True, help_text="1 is next; null when not queued.")
+    eta_seconds = serializers.IntegerField(
+        allow_null=True, help_text="From measured throughput; null when nothing was measured yet."
+    )
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    failure = JobFailureSerializer(allow_null=True)
+    result_url = serializers.CharField(allow_null=True)
+    outcome = OutcomeSerializer(allow_null=True)
+    actions = ActionsSerializer()
+
+
+class JobCountsSerializer(serializers.Serializer):
+    counts = serializers.DictField(child=serializers.IntegerField(), help_text="How many jobs are in each status.")
+
+
+class EventSerializer(serializers.Serializer):
+    """One change of a job."""
+
+    kind = serializers.ChoiceField(choices=[happening.value for happening in Happening])
+    from_status = serializers.ChoiceField(choices=_STATUS, allow_null=True)
+    to_status = serializers.ChoiceField(choices=_STATUS)
+    stage = serializers.ChoiceField(choices=_STAGE, allow_null=True)
+    attempt = serializers.IntegerField()
+    actor = serializers.CharField(allow_blank=True)
+    detail = serializers.CharField(allow_blank=True)
+    occurred_at = serializers.DateTimeField()
+
+
+class EventsSerializer(serializers.Serializer):
+    results = EventSerializer(many=True)
+
+
+class ImageSerializer(serializers.Serializer):
+    """One image of a study, as stored."""
+
+    id = serializers.UUIDField()
+    position = serializers.IntegerField()
+    image_laterality = serializers.ChoiceField(choices=_LATERALITY, allow_null=True)
+    view_position = serializers.CharField(allow_null=True)
+    rows = serializers.IntegerField()
+    columns = serializers.IntegerField()
+    media_type = serializers.CharField()
+    modality = serializers.CharField(allow_null=True)
+
+
+class StudySerializer(serializers.Serializer):
+    """One examination."""
+
+    id = serializers.UUIDField()
+    external_id = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    image_count = serializers.IntegerField()
+    latest_job = JobSummarySerializer(allow_null=True)
+
+
+class StudyDetailSerializer(StudySerializer):
+    images = ImageSerializer(many=True)
+
+
+class ScoredSerializer(serializers.Serializer):
+    """Scores of an image, a breast or the study; all null where it is not assessable."""
+
+    assessment = serializers.ChoiceField(choices=_ASSESSMENT)
+    label = serializers.CharField(allow_null=True)
+    probabilities = ScoresField(allow_null=True)
+    calibrated_probabilities = ScoresField(allow_null=True)
+    suspicion = serializers.FloatField(allow_null=True)
+
+
+class ResultStudySerializer(ScoredSerializer):
+    id = serializers.UUIDField()
+    external_id = serializers.CharField(allow_blank=True)
+
+
+class ResultBreastSerializer(ScoredSerializer):
+    image_laterality = serializers.ChoiceField(choices=_LATERALITY, allow_null=True)
+
+
+class CautionSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class PreviewSerializer(serializers.Serializer):
+    url = serializers.CharField()
+    rows = serializers.IntegerField()
+    columns = serializers.IntegerField()
+
+
+class HeatmapSerializer(serializers.Serializer):
+    """One target's map. `raw_maximum` is before any scaling; `scaling_text` says what the colours mean."""
+
+    target = serializers.CharField()
+    url = serializers.CharField()
+    overlay_url = serializers.CharField(allow_null=True)
+    raw_maximum = serializers.FloatField()
+    scale_maximum = serializers.FloatField()
+    scaling = serializers.CharField()
+    scaling_text = serializers.CharField()
+
+
+class ResultImageSerializer(ScoredSerializer):
+    id = serializers.UUIDField()
+    position = serializers.IntegerField(allow_null=True)
+    image_laterality = serializers.ChoiceField(choices=_LATERALITY, allow_null=True)
+    view_position = serializers.CharField(allow_null=True)
+    logits = ScoresField(allow_null=True)
+    cautions = CautionSerializer(many=True)
+    preview = PreviewSerializer()
+    heatmaps = HeatmapSerializer(many=True)
+    raw_maps_url = serializers.CharField(allow_null=True)
+
+
+class SuspicionSerializer(serializers.Serializer):
+    threshold = serializers.FloatField()
+    operating_point = serializers.CharField(allow_blank=True)
+    target = serializers.CharField()
+    classes = serializers.ListField(child=serializers.CharField())
+
+
+class IntendedUseSerializer(serializers.Serializer):
+    statement = serializers.CharField()
+    views = serializers.ListField(child=serializers.CharField())
+    acquisitions = serializers.ListField(child=serializers.CharField())
+    not_validated = serializers.ListField(child=serializers.CharField())
+
+
+class ResultPackageSerializer(PackageReferenceSerializer):
+    title = serializers.CharField()
+    preprocessing_digest = serializers.CharField()
+    explanation_method = serializers.CharField()
+
+
+class ResultSerializer(serializers.Serializer):
+    """What the successful attempt found, and what produced it. Research use only."""
+
+    job = serializers.UUIDField()
+    study = ResultStudySerializer()
+    breasts = ResultBreastSerializer(many=True)
+    images = ResultImageSerializer(many=True)
+    classes = serializers.ListField(child=serializers.CharField())
+    targets = serializers.ListField(child=serializers.CharField())
+    suspicion = SuspicionSerializer()
+    intended_use = IntendedUseSerializer()
+    package = ResultPackageSerializer()
+    provider = serializers.CharField()
+    elapsed_seconds = serializers.DictField(child=serializers.FloatField())
+    disclaimer = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer):
+    """RFC 9457 problem document. Match on `code`; the words may change."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    action = serializers.CharField()
+    errors = serializers.ListField(child=serializers.DictField(), required=False)
+    instance = serializers.CharField(required=False)

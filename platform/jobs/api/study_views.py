@@ -1,0 +1,160 @@
+"""Studies over HTTP: submit, list, one study. What a file must be is studies.intake's concern."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import Count
+from django.http import Http404
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import CanRead, CanSubmit
+from common.conditional import conditional_response, etag_for
+from common.problems import Problem
+from inference_worker.contract.failures import CodedError
+from jobs.api.documents import image_document, job_url, study_document
+from jobs.api.serializers import (
+    AcceptedSerializer,
+    ProblemSerializer,
+    StudyDetailSerializer,
+    StudySerializer,
+    SubmissionSerializer,
+)
+from jobs.api.views import NOT_FOUND, caller, retry_after
+from jobs.models import Job
+from jobs.selectors import eta_seconds, latest_jobs_prefetch, queue_positions
+from jobs.submission import study_submit
+from studies.models import Study
+
+REFUSED = OpenApiResponse(ProblemSerializer, description="Refused, with a code of the failure catalogue.")
+
+
+class StudyFilter(filters.FilterSet):
+    """Your own reference, exactly."""
+
+    external_id = filters.CharFilter(field_name="external_id", max_length=128)
+
+
+class StudyListView(GenericAPIView):
+    """Submit a study, or list the site's studies, newest first."""
+
+    parser_classes = [MultiPartParser]
+    serializer_class = StudySerializer
+    filterset_class = StudyFilter
+    queryset = Study.objects.none()  # the schema's; what is answered comes from the selector
+
+    def get_permissions(self) -> list[BasePermission]:
+        return [CanSubmit()] if self.request.method == "POST" else [CanRead()]
+
+    @extend_schema(operation_id="studies_list", summary="List studies", tags=["studies"], responses=StudySerializer(many=True))
+    def get(self, request: Request) -> Response:
+        from studies.selectors import studies_visible_to
+
+        visible = studies_visible_to(user=caller(request)).prefetch_related(latest_jobs_prefetch())
+        studies: list[Any] = self.paginate_queryset(self.filter_queryset(visible)) or []
+        # Counted for the page alone: a grouped join over the whole list would cost its length at every page.
+        counts = dict(
+            Study.objects.filter(pk__in=[study.pk for study in studies]).order_by().values_list("pk").annotate(n=Count("images"))
+        )
+        etag = etag_for(request.get_full_path(), *[(study.pk, _jobs_state(study)) for study in studies])
+        return conditional_response(
+            request,
+            etag=etag,
+            build=lambda: (
+                self.get_paginated_response(
+                    [study_document(study, latest_job=_latest(study), image_count=counts[study.pk]) for study in studies]
+                ).data
+            ),
+        )
+
+    @extend_schema(
+        operation_id="studies_submit",
+        summary="Submit a study",
+        tags=["studies"],
+        request={"multipart/form-data": SubmissionSerializer},
+        responses={202: AcceptedSerializer, 400: REFUSED, 413: REFUSED, 422: REFUSED},
+    )
+    def post(self, request: Request) -> Response:
+        user = caller(request)
+        # The lists are repeated form fields, which a QueryDict gives only when asked for each.
+        fields = SubmissionSerializer(data=_submission(request))
+        fields.is_valid(raise_exception=True)
+        given = fields.validated_data
+        if user.site is None:
+            raise Problem.for_status(403)
+        job = study_submit(
+            user=user,
+            site=user.site,
+            files=request.FILES.getlist("files"),
+            image_lateralities=given.get("image_laterality", []),
+            view_positions=given.get("view_position", []),
+            deployment_name=given.get("deployment", ""),
+            priority=given["priority"],
+            external_id=given.get("external_id", ""),
+        )
+        eta = eta_seconds(job=job, queue_position=queue_positions(jobs=[job]).get(job.pk))
+        return Response(
+            {"id": str(job.study_id), "job": {"id": str(job.pk), "url": job_url(job.pk)}},
+            status=202,
+            headers={"Location": request.build_absolute_uri(job_url(job.pk)), **retry_after(job, eta)},
+        )
+
+
+def _submission(request: Request) -> dict[str, Any]:
+    """The form's fields as SubmissionSerializer takes them. Files stay where they are."""
+    unknown = sorted(set(request.FILES) - {"files"})
+    if unknown:
+        raise Problem.for_coded_error(
+            CodedError("input:invalid_field"),
+            errors=[{"field": name[:40], "code": "unknown", "message": "Files go into the field “files”."} for name in unknown],
+        )
+    fields: dict[str, Any] = {
+        name: request.data[name] for name in ("external_id", "priority", "deployment") if name in request.data
+    }
+    for name in ("image_laterality", "view_position"):
+        if name in request.data:
+            fields[name] = request.data.getlist(name)
+    return fields
+
+
+class StudyDetailView(APIView):
+    """One study with its images."""
+
+    permission_classes = [CanRead]
+
+    @extend_schema(
+        operation_id="studies_retrieve",
+        summary="One study",
+        tags=["studies"],
+        responses={200: StudyDetailSerializer, 404: NOT_FOUND},
+    )
+    def get(self, request: Request, study_id: uuid.UUID) -> Response:
+        from studies.selectors import studies_visible_to
+
+        visible = studies_visible_to(user=caller(request)).prefetch_related(latest_jobs_prefetch())
+        study: Any = visible.filter(pk=study_id).first()
+        if study is None:
+            raise Http404
+
+        def build() -> Any:
+            images = [image_document(image) for image in study.images.select_related("stored_object").order_by("position")]
+            return {**study_document(study, latest_job=_latest(study), image_count=len(images)), "images": images}
+
+        return conditional_response(request, etag=etag_for("study", study.pk, _jobs_state(study)), build=build)
+
+
+def _latest(study: Any) -> Job | None:
+    return study.jobs_newest[0] if study.jobs_newest else None
+
+
+def _jobs_state(study: Any) -> tuple[Any, ...]:
+    latest = _latest(study)
+    return () if latest is None else (latest.pk, latest.revision)

@@ -1,0 +1,151 @@
+"""Read side of jobs: what a user sees, where a job stands in the queue, how long it may take. Never saves."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import statistics
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db.models import Case, Count, IntegerField, Prefetch, Q, QuerySet, Sum, Value, When
+
+from accounts.models import User
+from common import clock
+from inference_worker.contract.queues import ORDER_QUEUES
+from jobs.heartbeats import WORKER
+from jobs.models import Job, JobAttempt, JobEvent, JobStatus, OutboxMessage, WorkerStatus
+
+_THROUGHPUT_CACHED_SECONDS = 2
+_THROUGHPUT_SAMPLE = 50
+_THROUGHPUT_WINDOW = datetime.timedelta(hours=1)
+_EVENTS_MAXIMUM = 500
+
+
+def jobs_visible_to(*, user: User) -> QuerySet[Job]:
+    """The jobs of the user's site, with what lists show; never the full result or manifest."""
+    return (
+        Job.objects.filter(site_id=user.site_id, site__isnull=False)
+        .select_related("study", "package", "result")
+        .defer("result__payload", "package__manifest")
+    )
+
+
+def latest_jobs_prefetch() -> Prefetch:
+    """For a queryset of studies: their jobs, newest first, as `jobs_newest`."""
+    jobs = (
+        Job.objects.select_related("package", "result")
+        .defer("result__payload", "package__manifest")
+        .order_by("-created_at", "-id")
+    )
+    return Prefetch("jobs", queryset=jobs, to_attr="jobs_newest")
+
+
+def job_events(*, job: Job) -> list[JobEvent]:
+    """The job's history, oldest first; of a very long one the last part."""
+    return list(job.events.order_by("-id")[:_EVENTS_MAXIMUM])[::-1]
+
+
+def job_counts(*, user: User) -> dict[str, int]:
+    """How many jobs of the user's site are in each state."""
+    rows = Job.objects.filter(site_id=user.site_id, site__isnull=False).order_by().values_list("status").annotate(n=Count("id"))
+    found: dict[str, int] = dict(rows)
+    return {status.value: found.get(status.value, 0) for status in JobStatus}
+
+
+def queue_positions(*, jobs: Sequence[Job]) -> dict[uuid.UUID, int]:
+    """The place of every queued one among `jobs`, 1 being next: exact, across all sites, in two queries for any number of jobs.
+
+    Ahead of an order are all orders of more urgent queues and those of its own queue that were due earlier.
+    """
+    queued = [job.pk for job in jobs if job.status == JobStatus.QUEUED]
+    if not queued:
+        return {}
+    places: dict[str, list[tuple[datetime.datetime, int, uuid.UUID]]] = defaultdict(list)
+    for job_id, queue, not_before, pk in OutboxMessage.objects.filter(job_id__in=queued, done=False).values_list(
+        "job_id", "queue", "not_before", "id"
+    ):
+        places[queue].append((not_before, pk, job_id))
+    if not places:
+        return {}
+    counts = _waiting_by_bucket({queue: sorted(rows) for queue, rows in places.items()})
+    positions: dict[uuid.UUID, int] = {}
+    ahead = 0
+    for queue in ORDER_QUEUES:
+        running_total = ahead
+        for index, (_, _, job_id) in enumerate(sorted(places.get(queue, ()))):
+            running_total += counts.get((queue, index), 0)
+            positions[job_id] = running_total + 1
+        ahead += sum(count for (counted, _), count in counts.items() if counted == queue)
+    return positions
+
+
+def _waiting_by_bucket(places: dict[str, list[tuple[datetime.datetime, int, uuid.UUID]]]) -> dict[tuple[str, int], int]:
+    """Orders that wait, counted by queue and by the first of our places (in order) that they stand before; one grouped query.
+
+    An order that stands before none of ours falls into the bucket after the last. Ours stand before the next of ours.
+    """
+    whens = []
+    for queue, rows in places.items():
+        for index, (not_before, pk, _) in enumerate(rows):
+            earlier = Q(not_before__lt=not_before) | Q(not_before=not_before, id__lt=pk)
+            whens.append(When(Q(queue=queue) & earlier, then=Value(index)))
+    last = max(len(rows) for rows in places.values())
+    least_urgent = max(ORDER_QUEUES.index(queue) for queue in places)
+    rows = (
+        OutboxMessage.objects.filter(done=False, queue__in=ORDER_QUEUES[: least_urgent + 1])
+        .order_by()
+        .annotate(bucket=Case(*whens, default=Value(last), output_field=IntegerField()))
+        .values_list("queue", "bucket")
+        .annotate(n=Count("id"))
+    )
+    return {(queue, bucket): count for queue, bucket, count in rows}
+
+
+def throughput() -> tuple[float, int] | None:
+    """(median seconds of recent successful attempts, how many run at once on workers that are alive); None when unknown.
+
+    Measured, and remembered for a moment, because every poll asks.
+    """
+    known: Any = cache.get("jobs.throughput", default="")
+    if known != "":
+        return known
+    measured = _throughput_measured()
+    cache.set("jobs.throughput", measured, _THROUGHPUT_CACHED_SECONDS)
+    return measured
+
+
+def _throughput_measured() -> tuple[float, int] | None:
+    now = clock.now()
+    alive = now - datetime.timedelta(seconds=settings.WORKER_SILENT_AFTER_SECONDS)
+    concurrency = WorkerStatus.objects.filter(kind=WORKER, last_seen_at__gte=alive).aggregate(n=Sum("concurrency"))["n"]
+    if not concurrency:
+        return None
+    spans = (
+        JobAttempt.objects.filter(outcome="succeeded", ended_at__gte=now - _THROUGHPUT_WINDOW, started_at__isnull=False)
+        .order_by("-ended_at")
+        .values_list("started_at", "ended_at")[:_THROUGHPUT_SAMPLE]
+    )
+    seconds = [(ended - started).total_seconds() for started, ended in spans]
+    return (statistics.median(seconds), concurrency) if seconds else None
+
+
+def eta_seconds(*, job: Job, queue_position: int | None) -> int | None:
+    """Whole seconds until the job should end, from measured throughput; None when it has ended or nothing is known."""
+    if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING):
+        return None
+    known = throughput()
+    if known is None:
+        return None
+    median, concurrency = known
+    if job.status == JobStatus.RUNNING:
+        elapsed = (clock.now() - (job.started_at or job.queued_at)).total_seconds()
+        return max(1, math.ceil(median - elapsed))
+    if queue_position is None:
+        return None
+    held_back = max(0.0, (job.queued_at - clock.now()).total_seconds())
+    return max(1, math.ceil(held_back + median * (1 + (queue_position - 1) / concurrency)))

@@ -1,0 +1,22 @@
+"""Addresses of studies, jobs, results and readiness, from the root."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from jobs.api import health, result_views, study_views, views
+
+urlpatterns = [
+    path("readyz", health.readyz, name="readyz"),
+    path("api/v1/studies", study_views.StudyListView.as_view(), name="studies"),
+    path("api/v1/studies/<uuid:study_id>", study_views.StudyDetailView.as_view(), name="study"),
+    path("api/v1/jobs", views.JobListView.as_view(), name="jobs"),
+    path("api/v1/jobs/summary", views.JobCountsView.as_view(), name="job-counts"),
+    path("api/v1/jobs/<uuid:job_id>", views.JobDetailView.as_view(), name="job"),
+    path("api/v1/jobs/<uuid:job_id>/events", views.JobEventsView.as_view(), name="job-events"),
+    path("api/v1/jobs/<uuid:job_id>/result", result_views.JobResultView.as_view(), name="job-result"),
+    path("api/v1/jobs/<uuid:job_id>/artifacts/<path:name>", result_views.ArtifactView.as_view(), name="job-artifact"),
+    path("api/v1/jobs/<uuid:job_id>/cancel", views.JobCancelView.as_view(), name="job-cancel"),
+    path("api/v1/jobs/<uuid:job_id>/retry", views.JobRetryView.as_view(), name="job-retry"),
+    path("api/v1/failures", views.FailureCatalogueView.as_view(), name="failures"),
+]
