@@ -87,6 +87,8 @@ app.steps["worker"].add(ThreadsOnly)
 
 @worker_ready.connect
 def _begin(**_: Any) -> None:
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # two lines a task; tasks logs one with the job's own words
     runtime.get()  # heartbeats from now on: a worker without a job is alive too
 
 

@@ -50,6 +50,10 @@ def _run(worker: WorkerRuntime, attempt: AttemptReference, order_data: Mapping[s
         worker.reporter.started(attempt, provider=choice.name if choice else None)
         result = worker.pipeline.run(order=order, checkpoint=checkpoint)
         worker.reporter.succeeded(attempt, result=result.to_wire())
+        logger.info(
+            "order.done job_id=%s attempt=%d package_digest=%s images=%d seconds=%.3f",
+            attempt.job_id, attempt.attempt, order.package_digest, len(order.images), result.elapsed_seconds["total"],
+        )  # fmt: skip
     except AttemptAbandoned:
         worker.reporter.abandoned(attempt)
         logger.info("order.abandoned job_id=%s attempt=%d", attempt.job_id, attempt.attempt)
