@@ -1,0 +1,22 @@
+"""Read side of studies: what a user may see. Another site's study does not exist."""
+
+from __future__ import annotations
+
+from django.db.models import Count, Prefetch, QuerySet
+
+from accounts.models import User
+from studies.models import Image, Study
+
+
+def studies_visible_to(*, user: User) -> QuerySet[Study]:
+    """Studies of the user's site, newest first, with `image_count`."""
+    return (
+        Study.objects.filter(site_id=user.site_id, site__isnull=False)
+        .annotate(image_count=Count("images"))
+        .order_by("-created_at", "-id")
+    )
+
+
+def study_images_prefetch() -> Prefetch:
+    """The images of each study with their stored objects, in the order sent, in one more query."""
+    return Prefetch("images", queryset=Image.objects.select_related("stored_object").order_by("position"))
