@@ -18,4 +18,4 @@ def user_by_name(*, site: Site, username: str) -> User | None:
 
 def tokens_visible_to(*, user: User) -> QuerySet[ApiToken]:
     """Every token of the user's site, newest first."""
-    return ApiToken.objects.filter(site_id=user.site_id, site__isnull=False).select_related("user").order_by("-created_at")
+    return ApiToken.objects.filter(site=user.site, site__isnull=False).select_related("user").order_by("-created_at")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.authentication import token_hash, token_new
@@ -33,8 +34,10 @@ def user_create(*, site: Site | None, username: str, password: str | None, role:
 
 def token_issue(*, user: User, name: str) -> tuple[ApiToken, str]:
     """A new token of the user's site, and its plain text, which exists nowhere else afterwards. Raises ValidationError."""
+    if user.site is None:
+        raise ValidationError("A user without a site has no tokens.")
     prefix, plain = token_new()
-    token = ApiToken(site_id=user.site_id, user=user, name=name, prefix=prefix, token_hash=token_hash(plain))
+    token = ApiToken(site=user.site, user=user, name=name, prefix=prefix, token_hash=token_hash(plain))
     token.full_clean()
     token.save()
     return token, plain

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -26,13 +24,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
         SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="config/api_docs.html"),
         name="docs",
     ),
+    path("", include("jobs.urls")),
+    path("", include("catalog.urls")),
     path("login", pages.LoginPage.as_view(), name="login"),
     path("", pages.WorklistPage.as_view(), name="worklist"),
     path("upload", pages.UploadPage.as_view(), name="upload"),
     path("jobs/<uuid:job_id>", pages.JobPage.as_view(), name="job-page"),
-]
-urlpatterns += [
-    path("", include(module)) for module in ("jobs.urls", "catalog.urls") if importlib.util.find_spec(module) is not None
 ]
 
 handler400 = "common.problems.bad_request"

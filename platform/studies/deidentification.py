@@ -26,13 +26,14 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
+from pydicom.uid import UID
 
 from inference_worker.contract.failures import CodedError
 from studies.dicom_header import PYDICOM_ERRORS, UNDEFINED_LENGTH, DicomHeader, PixelElement
 from studies.dicom_rules import PixelLayout, sop_class_uid, text_value
 
 _METHOD = "PS3.15 Basic Profile, MammoServe 1"
-_IMPLEMENTATION_CLASS_UID = "2.25.201693472066301817540411297735140218233"
+_IMPLEMENTATION_CLASS_UID = UID("2.25.201693472066301817540411297735140218233")
 _STANDARD_UID = re.compile(r"1\.2\.840\.10008\.[0-9.]{1,50}")
 _CHUNK = 1024 * 1024
 
@@ -77,12 +78,12 @@ class Pseudonyms:
     def _digest(self, purpose: str, text: str) -> bytes:
         return hmac.new(self.key, f"{purpose}\x1f{text}".encode(), hashlib.sha256).digest()
 
-    def uid(self, original: str) -> str:
+    def uid(self, original: str) -> UID:
         """A UID under 2.25 (a UUID made of the HMAC); empty for an empty one."""
         original = original.strip(" \0")
         if not original:
-            return ""
-        return f"2.25.{uuid.UUID(bytes=self._digest('uid', original)[:16], version=5).int}"
+            return UID("")
+        return UID(f"2.25.{uuid.UUID(bytes=self._digest('uid', original)[:16], version=5).int}")
 
     def patient(self, identity: PatientIdentity) -> str:
         """A patient's pseudonym: of the Patient ID, else of name and birth date; empty when the header names nobody."""
@@ -135,7 +136,7 @@ def dicom_deidentify(
     identity = PatientIdentity.of(header.dataset)
     patient = pseudonyms.patient(identity)
     sop_instance_uid = pseudonyms.uid(text_value(header.dataset, "SOPInstanceUID")) or _uid_of_content(header, pseudonyms)
-    sop_class = sop_class_uid(header)
+    sop_class = UID(sop_class_uid(header))
     if sop_class:
         output.SOPClassUID = sop_class
     output.SOPInstanceUID = sop_instance_uid
@@ -151,7 +152,7 @@ def dicom_deidentify(
     if sop_class:
         meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = sop_instance_uid
-    meta.TransferSyntaxUID = header.transfer_syntax_uid
+    meta.TransferSyntaxUID = UID(header.transfer_syntax_uid)
     meta.ImplementationClassUID = _IMPLEMENTATION_CLASS_UID
     output.file_meta = meta
     output.preamble = b"\0" * 128
@@ -252,7 +253,7 @@ def _profile_code() -> Dataset:
     return code
 
 
-def _uid_of_content(header: DicomHeader, pseudonyms: Pseudonyms) -> str:
+def _uid_of_content(header: DicomHeader, pseudonyms: Pseudonyms) -> UID:
     """A SOP Instance UID for an object that has none: of its bytes, so that it is the same each time."""
     digest = hashlib.sha256()
     header.source.seek(0)

@@ -11,7 +11,7 @@ from studies.models import Image, Study
 def studies_visible_to(*, user: User) -> QuerySet[Study]:
     """Studies of the user's site, newest first, with `image_count`."""
     return (
-        Study.objects.filter(site_id=user.site_id, site__isnull=False)
+        Study.objects.filter(site=user.site, site__isnull=False)
         .annotate(image_count=Count("images"))
         .order_by("-created_at", "-id")
     )

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
-from django.core.files.uploadhandler import FileUploadHandler, TemporaryFileUploadHandler
+from django.core.files.uploadhandler import FileUploadHandler
 
 from common.problems import Problem
 from inference_worker.contract.failures import CodedError
@@ -20,7 +20,7 @@ def _too_large(detail: str, *, code: str = "input:too_large") -> Problem:
     return Problem.for_coded_error(CodedError(code, detail))
 
 
-class CappedUploadHandler(TemporaryFileUploadHandler):
+class CappedUploadHandler(FileUploadHandler):
     """Every file goes to FILE_UPLOAD_TEMP_DIR as a temporary file, which its closing removes.
 
     Raises the 413 problem at the first byte over INTAKE_MAX_FILE_BYTES or INTAKE_MAX_REQUEST_BYTES, or at the first file over
@@ -35,7 +35,7 @@ class CappedUploadHandler(TemporaryFileUploadHandler):
         self.file: TemporaryUploadedFile | None = None
 
     def handle_raw_input(
-        self, input_data: IO[bytes], META: dict[str, str], content_length: int, boundary: bytes, encoding: str | None = None
+        self, input_data: IO[bytes], META: dict[str, str], content_length: int, boundary: str, encoding: str | None = None
     ) -> None:
         if content_length > settings.INTAKE_MAX_REQUEST_BYTES:
             raise _too_large(f"The request may hold {settings.INTAKE_MAX_REQUEST_BYTES} bytes.")
@@ -46,7 +46,7 @@ class CappedUploadHandler(TemporaryFileUploadHandler):
         self._file_bytes = 0
         if self._file_count > settings.INTAKE_MAX_FILES:
             raise _too_large(f"One study may hold {settings.INTAKE_MAX_FILES} files.", code="input:too_many_files")
-        FileUploadHandler.new_file(self, *args, **kwargs)
+        super().new_file(*args, **kwargs)
         # Made under a fixed name: Django's own would carry the sender's file extension onto our disk.
         self.file = TemporaryUploadedFile("upload", self.content_type or "", 0, self.charset, self.content_type_extra)
         self.file.name = self.file_name
@@ -60,11 +60,14 @@ class CappedUploadHandler(TemporaryFileUploadHandler):
         if self._request_bytes > settings.INTAKE_MAX_REQUEST_BYTES:
             self._discard()
             raise _too_large(f"The request may hold {settings.INTAKE_MAX_REQUEST_BYTES} bytes.")
-        super().receive_data_chunk(raw_data, start)
+        if self.file is not None:
+            self.file.write(raw_data)
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
-        completed = super().file_complete(file_size)
-        self.file = None
+        completed, self.file = self.file, None
+        if completed is not None:
+            completed.seek(0)
+            completed.size = file_size
         return completed
 
     def upload_interrupted(self) -> None:
