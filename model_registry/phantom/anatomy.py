@@ -66,7 +66,7 @@ def view_draw(
     distance_mm = _skin_distance(mask) * np.float32(spacing_mm)
     glandular = _glandular(rng, shape, distance_mm, nipple, hw, spacing_mm)
     tissue = 0.25 + 0.075 * power_law_field(rng=rng, hw=hw, beta=3.0)
-    tissue += 0.46 * glandular * (1.0 + 0.10 * power_law_field(rng=rng, hw=hw, beta=2.7, low_cut=6.0))
+    tissue += 0.38 * glandular * (1.0 + 0.10 * power_law_field(rng=rng, hw=hw, beta=2.7, low_cut=6.0))
     fibres = strands(rng=rng, hw=hw, focus=nipple, scale=9.0 / spacing_mm, width=0.13)
     fine = strands(rng=rng, hw=hw, focus=nipple, scale=5.0 / spacing_mm, width=0.09)
     tissue += (0.12 * fibres + 0.08 * fine) * np.clip(distance_mm / 12.0, 0, 1)

@@ -5,7 +5,7 @@ Not for decoding, and not for anything but single-frame grey images.
 
 from __future__ import annotations
 
-import gdcm
+import imagecodecs
 import numpy as np
 from pydicom.dataset import FileDataset
 from pydicom.encaps import encapsulate
@@ -38,32 +38,13 @@ def pixel_data_set(*, dataset: FileDataset, stored: np.ndarray, transfer_syntax:
         dataset["PixelData"].VR = "OW"
         return
     if transfer_syntax == JPEGLosslessSV1:
-        dataset.PixelData = encapsulate([_jpeg_lossless(dataset, stored)])
+        dataset.PixelData = encapsulate([_jpeg_lossless(stored, dataset.BitsStored)])
         dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
         return
     dataset.compress(transfer_syntax, stored, encoding_plugin=_PLUGINS[transfer_syntax], generate_instance_uid=False)
 
 
-def _jpeg_lossless(dataset: FileDataset, stored: np.ndarray) -> bytes:
-    """One JPEG Lossless, Process 14, Selection Value 1 codestream. pydicom has no encoder for it; GDCM has."""
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimension(0, stored.shape[1])
-    image.SetDimension(1, stored.shape[0])
-    bits = dataset.BitsStored
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, bits, bits - 1, 0))
-    kind = gdcm.PhotometricInterpretation.GetPIType(dataset.PhotometricInterpretation)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetByteStringValue(stored.astype("<u2", copy=False).tobytes())
-    image.SetDataElement(element)
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
-    change.SetInput(image)
-    if not change.Change():
-        raise RuntimeError("GDCM could not encode the view as JPEG Lossless")
-    fragment = change.GetOutput().GetDataElement().GetSequenceOfFragments().GetFragment(0)
-    # GDCM hands bytes out as text with surrogate escapes
-    return fragment.GetByteValue().GetBuffer().encode("utf-8", "surrogateescape")
+def _jpeg_lossless(stored: np.ndarray, bits_stored: int) -> bytes:
+    """One JPEG Lossless, Process 14, Selection Value 1 codestream, for which pydicom has no encoder."""
+    return bytes(imagecodecs.jpeg8_encode(stored, lossless=True, predictor=1, bitspersample=bits_stored))

@@ -72,7 +72,7 @@ def _mass(rng: np.random.Generator, distance: np.ndarray, angle: np.ndarray, rad
         wobble += np.float32(rng.normal(0, 0.12 / order)) * np.cos(order * angle + np.float32(rng.uniform(0, 2 * np.pi)))
     relative = distance / (np.float32(radius) * (1 + wobble))
     sharpness = 3.0 if spiculated else 5.0
-    share = np.float32(0.55) * np.exp(-(relative**sharpness))
+    share = np.float32(0.72) * np.exp(-(relative**sharpness))
     if spiculated:
         for _ in range(int(rng.integers(16, 26))):
             direction, bend = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.25)
@@ -80,7 +80,7 @@ def _mass(rng: np.random.Generator, distance: np.ndarray, angle: np.ndarray, rad
             turn = np.mod(angle - np.float32(direction) - np.float32(bend) * relative + np.pi, 2 * np.pi) - np.pi
             aside = np.abs(turn) * relative  # in radii, so a spicule keeps its breadth on its way out
             fade = np.clip(1 - relative / np.float32(length), 0, 1)
-            share = np.maximum(share, np.float32(0.5) * np.exp(-np.square(aside / np.float32(breadth))) * fade)
+            share = np.maximum(share, np.float32(0.6) * np.exp(-np.square(aside / np.float32(breadth))) * fade)
     return share
 
 

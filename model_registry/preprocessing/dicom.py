@@ -1,7 +1,7 @@
 """DICOM bytes → stored values and how to show them, behind one guard.
 
 Every declared size is checked before anything is inflated or decoded, and whatever pydicom or a decoder raises on a broken
-file becomes a coded PreprocessingError. Decoding is left to permissively licensed plugins, one per transfer syntax. Not for
+file becomes a coded PreprocessingError. Not for
 de-identification, SOP class policy or anything about the patient: intake does that, and none of it is read here.
 """
 
@@ -17,58 +17,35 @@ import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import get_decoder
 from pydicom.tag import Tag
 from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
     RLELossless,
 )
 
 from model_registry.preprocessing.codestream import codestream_size
 from model_registry.preprocessing.dicom_header import display_attributes
 from model_registry.preprocessing.errors import PreprocessingError
+from model_registry.preprocessing.frames import COMPRESSED_SYNTAXES, frame_decode, sign_extend
 from model_registry.preprocessing.image import DecodedImage
 
 # values are checked where they are used; pydicom's own validation would only warn, quoting them, into the log
 config.settings.reading_validation_mode = config.IGNORE
 
-# transfer syntax → decoding plugin; "" where pydicom reads the bytes itself
-DECODING_PLUGINS: dict[str, str] = {
-    ImplicitVRLittleEndian: "",
-    ExplicitVRLittleEndian: "",
-    DeflatedExplicitVRLittleEndian: "",
-    ExplicitVRBigEndian: "",
-    JPEGBaseline8Bit: "pillow",
-    JPEGExtended12Bit: "pillow",
-    JPEGLossless: "gdcm",
-    JPEGLosslessSV1: "gdcm",
-    JPEGLSLossless: "pyjpegls",
-    JPEGLSNearLossless: "pyjpegls",
-    JPEG2000Lossless: "pylibjpeg",
-    JPEG2000: "pylibjpeg",
-    HTJ2KLossless: "pylibjpeg",
-    HTJ2KLosslessRPCL: "pylibjpeg",
-    HTJ2K: "pylibjpeg",
-    RLELossless: "pylibjpeg",
-}
+_NATIVE_SYNTAXES = frozenset(
+    (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
+)
 
-# everything pydicom and the plugins have been seen or documented to raise on broken files (RecursionError is a RuntimeError)
+# the chain of causes is cut ("from None") wherever these are turned into codes: pydicom quotes element values in its messages,
+# and a traceback with a patient's name would end up in a log
+# what pydicom and the decoders raise on broken files; RecursionError and imagecodecs' own errors are RuntimeErrors
 _READ_ERRORS = (
+    BytesLengthException,
     InvalidDicomError,
     ArithmeticError,
     AssertionError,
@@ -98,19 +75,20 @@ def dicom_decode(*, data: bytes, max_pixels: int) -> DecodedImage:
     rows, columns = _declared_hw(dataset, max_pixels)
     bits_allocated, bits_stored = _pixel_format(dataset)
     pixel_data = _pixel_data(dataset)
-    if get_decoder(syntax).is_native:
+    if syntax in _NATIVE_SYNTAXES:
         # PixelData is padded to an even length, so an odd image may also be exact
         if len(pixel_data) < rows * columns * (bits_allocated // 8):
             raise PreprocessingError("input:pixel_data_truncated", "fewer bytes than the header declares")
+        stored = _native_decode(dataset, syntax)
     else:
-        _codestream_check(pixel_data, syntax=syntax, rows=rows, columns=columns)
-    stored = _decode(dataset, syntax)
+        frame = _frame(pixel_data, syntax=syntax, hw=(rows, columns))
+        stored = _compressed_decode(dataset, frame, syntax=syntax, hw=(rows, columns))
     if stored.shape != (rows, columns):
         raise PreprocessingError("input:pixel_data_corrupt", "decoded to another shape than declared")
     try:
         return display_attributes(dataset, stored=stored, bits_stored=bits_stored)
     except _READ_ERRORS as error:
-        raise PreprocessingError("input:header_corrupt", type(error).__name__) from error
+        raise PreprocessingError("input:header_corrupt", type(error).__name__) from None
 
 
 def _dataset_read(data: bytes, max_pixels: int) -> Dataset:
@@ -130,7 +108,7 @@ def _dataset_read(data: bytes, max_pixels: int) -> Dataset:
         last = _last_element(dataset)
     except _READ_ERRORS as error:
         code = "input:header_corrupt" if has_preamble else "input:not_an_image"
-        raise PreprocessingError(code, type(error).__name__) from error
+        raise PreprocessingError(code, type(error).__name__) from None
     if not has_preamble and "Rows" not in dataset:
         raise PreprocessingError("input:not_an_image", "no DICOM preamble and no image attributes")
     if last is not None and last.tag != _PIXEL_DATA and len(last.value or b"") < last.length < 0xFFFFFFFF:
@@ -158,14 +136,17 @@ def _deflated_read(deflated: bytes, max_pixels: int) -> Dataset:
 
 def _transfer_syntax(dataset: Dataset) -> pydicom.uid.UID:
     meta = getattr(dataset, "file_meta", None)
-    syntax = None if meta is None else meta.get("TransferSyntaxUID")
+    try:
+        syntax = None if meta is None else meta.get("TransferSyntaxUID")
+    except _READ_ERRORS:
+        raise PreprocessingError("input:header_corrupt", "the transfer syntax cannot be read") from None
     if not syntax:
         # objects written without file meta are by definition native; pydicom found out which when it parsed them
         implicit, little = dataset.original_encoding
         syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta = pydicom.dataset.FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = syntax
-    if syntax not in DECODING_PLUGINS:
+    if not isinstance(syntax, str) or syntax not in _NATIVE_SYNTAXES | COMPRESSED_SYNTAXES:
         raise PreprocessingError("input:unsupported_transfer_syntax", "not one of the transfer syntaxes read here")
     return pydicom.uid.UID(syntax)
 
@@ -184,7 +165,11 @@ def _declared_hw(dataset: Dataset, max_pixels: int) -> tuple[int, int]:
         raise PreprocessingError("input:dimensions_too_large", f"{rows} x {columns} declared")
     if frames > 1:
         raise PreprocessingError("input:multi_frame", f"{frames} frames")
-    if samples != 1 or str(dataset.get("PhotometricInterpretation", "")) not in ("MONOCHROME1", "MONOCHROME2"):
+    try:
+        interpretation = str(dataset.get("PhotometricInterpretation", ""))
+    except _READ_ERRORS as error:
+        raise PreprocessingError("input:header_corrupt", f"PhotometricInterpretation: {type(error).__name__}") from None
+    if samples != 1 or interpretation not in ("MONOCHROME1", "MONOCHROME2"):
         raise PreprocessingError("input:unsupported_photometric_interpretation", f"{samples} samples a pixel")
     return rows, columns
 
@@ -204,49 +189,60 @@ def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
         if value in (None, "") and default is not None:
             return default
         return int(value)
-    except _READ_ERRORS as error:
-        raise PreprocessingError("input:header_corrupt", f"{keyword} is not a whole number") from error
+    except _READ_ERRORS:
+        raise PreprocessingError("input:header_corrupt", f"{keyword} is not a whole number") from None
 
 
 def _pixel_data(dataset: Dataset) -> bytes:
     try:
         value = dataset[_PIXEL_DATA].value
     except _READ_ERRORS as error:
-        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from error
+        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from None
     if not isinstance(value, bytes) or not value:
         raise PreprocessingError("input:no_pixel_data")
     return value
 
 
-def _codestream_check(pixel_data: bytes, *, syntax: pydicom.uid.UID, rows: int, columns: int) -> None:
-    """Refuse a frame whose own header declares another size than the object: the decoder would allocate that."""
+def _frame(pixel_data: bytes, *, syntax: pydicom.uid.UID, hw: tuple[int, int]) -> bytes:
+    """The one frame. Refused when it declares another size than the object: the decoder would allocate that."""
     try:
         frame = get_frame(pixel_data, 0, number_of_frames=1)
     except _READ_ERRORS as error:
-        raise PreprocessingError("input:pixel_data_truncated", type(error).__name__) from error
+        raise PreprocessingError("input:pixel_data_truncated", type(error).__name__) from None
     if syntax == RLELossless:  # has no size of its own: it is decoded into what the header declares
-        return
+        return frame
     size = codestream_size(data=frame)
     if size is None:
         raise PreprocessingError("input:pixel_data_corrupt", "the frame does not declare its size")
-    if (size.rows, size.columns) != (rows, columns) or size.components != 1:
+    if (size.rows, size.columns) != hw or size.components != 1:
         raise PreprocessingError("input:pixel_data_corrupt", "the frame declares another size than the header")
-    if size.precision > 8 and syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
-        raise PreprocessingError("input:unsupported_transfer_syntax", "lossy JPEG of more than 8 bits")
+    if size.precision > 16:
+        raise PreprocessingError("input:unsupported_pixel_format", f"{size.precision} bits in the frame")
     if not size.complete:
         raise PreprocessingError("input:pixel_data_truncated", "the frame has no end marker")
+    return frame
 
 
-def _decode(dataset: Dataset, syntax: pydicom.uid.UID) -> np.ndarray:
-    """Stored values in native byte order, uint8, uint16 or int16: a view of the file's bytes where they are native."""
+def _native_decode(dataset: Dataset, syntax: pydicom.uid.UID) -> np.ndarray:
+    """Stored values in native byte order: a view of the file's bytes where those are in it already."""
     try:
-        decoder = get_decoder(syntax)
-        plugin = DECODING_PLUGINS[syntax]
-        array, _ = decoder.as_array(dataset, index=0, raw=True, decoding_plugin=plugin, **_VIEW)
+        array, _ = get_decoder(syntax).as_array(dataset, index=0, raw=True, **_VIEW)
     except _READ_ERRORS as error:
-        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from error
+        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from None
     if array.dtype == np.int8:
         return array.astype(np.int16)
-    if array.dtype.kind not in "ui" or array.dtype.itemsize > 2:
-        raise PreprocessingError("input:unsupported_pixel_format", f"decoded to {array.dtype}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _compressed_decode(dataset: Dataset, frame: bytes, *, syntax: pydicom.uid.UID, hw: tuple[int, int]) -> np.ndarray:
+    bits_allocated, bits_stored = _pixel_format(dataset)
+    try:
+        values = frame_decode(frame=frame, transfer_syntax=syntax, hw=hw, bits_allocated=bits_allocated)
+    except _READ_ERRORS as error:
+        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from None
+    if values.dtype.kind not in "ui" or values.dtype.itemsize > 2:
+        raise PreprocessingError("input:unsupported_pixel_format", f"decoded to {values.dtype}")
+    # the header says how the bits are meant; a codestream often says nothing, or something else
+    if _whole(dataset, "PixelRepresentation", default=0) == 1:
+        return sign_extend(values=values, bits_stored=bits_stored)
+    return values.view(f"u{values.dtype.itemsize}")

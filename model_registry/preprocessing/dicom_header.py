@@ -14,11 +14,21 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.tag import Tag
 
 from model_registry.preprocessing.image import Acquisition, DecodedImage, LookupTable, VoiFunction, Window
 
-_UNUSABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, struct.error)
+_UNUSABLE = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 # SNOMED CT and the older SNOMED RT values of PS3.16 CID 4014 → View Position
 _VIEW_CODES = {

@@ -39,10 +39,10 @@ def raster_decode(*, data: bytes, media_type: str, max_pixels: int) -> DecodedIm
     try:
         stored = _grey(data, _FORMATS[media_type])
     except (UnidentifiedImageError, Image.DecompressionBombError, zlib.error) as error:
-        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from error
+        raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from None
     except _DECODER_ERRORS as error:
         code = "input:pixel_data_corrupt" if size.complete else "input:file_truncated"
-        raise PreprocessingError(code, type(error).__name__) from error
+        raise PreprocessingError(code, type(error).__name__) from None
     bits = 8
     if stored.dtype == np.uint16:
         highest = int(stored.max())
