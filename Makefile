@@ -68,8 +68,8 @@ static: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Lint, formats, types, import rules,
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=platform:. $(BIN)/lint-imports
-	$(BIN)/mypy platform inference_worker model_registry tests .ci
-	MAMMOSERVE_EMBEDDED=1 $(BIN)/python platform/manage.py makemigrations --check --dry-run
+	SECRET_KEY=for-this-check-alone $(BIN)/mypy platform inference_worker model_registry tests .ci
+	SECRET_KEY=for-this-check-alone $(BIN)/python platform/manage.py makemigrations --check --dry-run
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	cd frontend && $(WITH_NODE) npm run lint --silent && $(WITH_NODE) npm run format:check --silent
 

@@ -114,9 +114,10 @@ class Launcher:
         with self._client(access.token) as client:
             if not self._options.without_study:
                 self._show_demo(client)
-        self._print_access(access)
         if self._options.demo_only:
+            self._console.print("To see it in the browser: make run")
             return 0
+        self._print_access(access)
         self._console.print("Everything is up. Ctrl-C stops every process.")
         while True:
             self._pause(0.5)
@@ -222,7 +223,9 @@ class Launcher:
         after = "from an earlier start" if began is None else f"{time.monotonic() - began:.1f} s after it was made"
         self._console.print(f"Result of the synthetic study, {after}:\n")
         launcher_demo.result_print(self._console, result)
-        self._console.print(f"\nLook at it:  {self._url}/jobs/{job_id}", soft_wrap=True)
+        self._console.print()
+        if not self._options.demo_only:
+            self._console.print(f"{'Result:':<12} {self._url}/jobs/{job_id}", soft_wrap=True)
 
     def _print_access(self, access: launcher_seed.DemoAccess) -> None:
         for name, value in (

@@ -117,7 +117,7 @@ def result_print(console: Console, result: dict[str, Any]) -> None:
     table.add_section()
     table.add_row("Study", *_cells(result["study"], classes), style="bold")
     console.print(table)
-    console.print(f"[dim]{result['disclaimer']}[/dim]")
+    console.print(f"[dim]{result['disclaimer']}[/dim]", soft_wrap=True)
 
 
 def reason_of(answer: httpx.Response) -> str:

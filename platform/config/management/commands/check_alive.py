@@ -1,4 +1,4 @@
-"""`manage.py check_alive ledger|dispatcher`, for a container's health check: status 0 while this host's loop writes its heartbeat.
+"""`manage.py check_alive KIND`, a container's health check: status 0 while this host's ledger or dispatcher writes its heartbeat.
 
 "Up" is not enough: a process that hangs is up. The heartbeat row is written by the loop itself, after it did its work.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         kind.add_argument("--without-study", action="store_true", help="submit no synthetic study")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a person reads this terminal, not a log of polls
         launch = LaunchOptions(
             data_dir=settings.DATA_DIR,
             port=options["port"],
