@@ -1,0 +1,46 @@
+/** The icons pages draw at run time, from Bootstrap Icons, bundled as text and parsed once as XML. Decorative: hidden from readers. */
+import arrowRepeat from 'bootstrap-icons/icons/arrow-repeat.svg?raw';
+import check from 'bootstrap-icons/icons/check-circle-fill.svg?raw';
+import clipboard from 'bootstrap-icons/icons/clipboard.svg?raw';
+import clock from 'bootstrap-icons/icons/clock-fill.svg?raw';
+import download from 'bootstrap-icons/icons/download.svg?raw';
+import expand from 'bootstrap-icons/icons/arrows-angle-expand.svg?raw';
+import contract from 'bootstrap-icons/icons/arrows-angle-contract.svg?raw';
+import info from 'bootstrap-icons/icons/info-circle-fill.svg?raw';
+import play from 'bootstrap-icons/icons/play-circle-fill.svg?raw';
+import slash from 'bootstrap-icons/icons/slash-circle-fill.svg?raw';
+import trash from 'bootstrap-icons/icons/trash3.svg?raw';
+import upload from 'bootstrap-icons/icons/cloud-arrow-up.svg?raw';
+import warning from 'bootstrap-icons/icons/exclamation-triangle-fill.svg?raw';
+import x from 'bootstrap-icons/icons/x-lg.svg?raw';
+import xCircle from 'bootstrap-icons/icons/x-circle-fill.svg?raw';
+
+const sources = {
+  arrowRepeat,
+  check,
+  clipboard,
+  clock,
+  contract,
+  download,
+  expand,
+  info,
+  play,
+  slash,
+  trash,
+  upload,
+  warning,
+  x,
+  xCircle,
+};
+const parsed = new Map();
+
+export function icon(name, className = 'icon') {
+  if (!parsed.has(name)) {
+    parsed.set(name, new DOMParser().parseFromString(sources[name], 'image/svg+xml').documentElement);
+  }
+  const node = document.importNode(parsed.get(name), true);
+  node.setAttribute('class', className);
+  node.setAttribute('aria-hidden', 'true');
+  node.setAttribute('focusable', 'false');
+  return node;
+}

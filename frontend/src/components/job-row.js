@@ -1,0 +1,77 @@
+/** One row of the worklist. Pure: a job in, a <tr> out; the table decides when to draw it anew. */
+import { h } from '../dom.js';
+import { age, dateTime, digestShort } from '../format.js';
+import { jobPath } from '../navigation.js';
+import { t, tOr } from '../strings/index.js';
+import { icon } from './icons.js';
+import { studyName } from './job-actions.js';
+import { progressWords, stageSegments } from './job-progress.js';
+import { outcomeBadge, statusBadge } from './status-badge.js';
+
+const cell = (name, ...children) =>
+  h('td', { className: `worklist__${name}`, 'data-label': t(`worklist.columns.${name}`) }, children);
+
+function actionButton(kind, job, onAction, glyph) {
+  return h(
+    'button',
+    {
+      type: 'button',
+      className: 'btn btn-sm btn-outline-secondary worklist__button',
+      'aria-label': t(`worklist.${kind}Aria`, { id: studyName(job) }),
+      title: t(`worklist.${kind}Confirm`),
+      dataset: { action: kind },
+      onClick: () => onAction(kind, job),
+    },
+    icon(glyph),
+    h('span', { className: 'worklist__button-text' }, t(`common.${kind}`)),
+  );
+}
+
+export function jobRow(job, { onAction, now = Date.now() }) {
+  const words = progressWords(job);
+  return h(
+    'tr',
+    { dataset: { id: job.id, status: job.status } },
+    h(
+      'th',
+      { scope: 'row', className: 'worklist__study' },
+      h('a', { className: 'worklist__link', href: jobPath(job.id) }, studyName(job)),
+    ),
+    cell('status', statusBadge(job.status)),
+    cell(
+      'progress',
+      job.status === 'RUNNING' && stageSegments(job),
+      words && h('span', { className: 'worklist__words' }, words),
+    ),
+    cell('outcome', outcomeBadge(job.outcome)),
+    cell(
+      'priority',
+      h('span', { className: `priority priority--${job.priority}` }, tOr(`priority.${job.priority}`, job.priority)),
+    ),
+    cell(
+      'model',
+      job.package &&
+        h(
+          'span',
+          { title: `${job.package.name} ${job.package.version} · ${digestShort(job.package.digest)}` },
+          h('span', { className: 'worklist__package' }, job.package.name),
+          ' ',
+          h('span', { className: 'worklist__version' }, job.package.version),
+        ),
+    ),
+    cell(
+      'age',
+      h(
+        'time',
+        { datetime: job.created_at, title: dateTime(job.created_at), dataset: { age: '' } },
+        age(job.created_at, now),
+      ),
+    ),
+    h(
+      'td',
+      { className: 'worklist__actions' },
+      job.actions?.cancel && actionButton('cancel', job, onAction, 'x'),
+      job.actions?.retry && actionButton('retry', job, onAction, 'arrowRepeat'),
+    ),
+  );
+}

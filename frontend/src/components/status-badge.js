@@ -1,0 +1,48 @@
+/** A job's status and a result's outcome as badges: a shape, a word and a colour, so that colour is never the only sign. */
+import { h } from '../dom.js';
+import { percent } from '../format.js';
+import { t, tOr } from '../strings/index.js';
+import { icon } from './icons.js';
+
+const statusIcons = { QUEUED: 'clock', RUNNING: 'play', SUCCEEDED: 'check', FAILED: 'xCircle', CANCELLED: 'slash' };
+
+export function statusBadge(status) {
+  return h(
+    'span',
+    { className: `status status--${status.toLowerCase()}` },
+    icon(statusIcons[status] ?? 'info'),
+    tOr(`status.${status}`, status),
+  );
+}
+
+const palette = 6;
+
+/**
+ * The colour key of a class: normal blue, benign green, malignant red, whatever the label's case; other labels take the
+ * fixed palette in class order, so that a class has the same colour everywhere on the page.
+ */
+export function classTone(label, classes) {
+  const name = label.toLowerCase();
+  if (/malignan|cancer/.test(name)) return 'malignant';
+  if (/benign/.test(name))
+    return name === 'benign' || !classes.some((other) => other.toLowerCase() === 'benign') ? 'benign' : 'other-0';
+  if (/^normal|^negative/.test(name)) return 'normal';
+  return `other-${classes.indexOf(label) % palette}`;
+}
+
+/** The result in one badge: its label and suspicion, or that it is not assessable. */
+export function outcomeBadge(outcome) {
+  if (!outcome) return null;
+  if (outcome.assessment === 'not_assessable') {
+    return h('span', { className: 'outcome outcome--none' }, icon('slash'), t('worklist.notAssessable'));
+  }
+  return h(
+    'span',
+    { className: 'outcome' },
+    outcome.label &&
+      h('span', { className: `outcome__label tone-${classTone(outcome.label, [outcome.label])}` }, outcome.label),
+    outcome.suspicion !== null &&
+      outcome.suspicion !== undefined &&
+      h('span', { className: 'outcome__suspicion' }, t('worklist.suspicion', { value: percent(outcome.suspicion) })),
+  );
+}

@@ -1,0 +1,114 @@
+/** One view of the study: preview, heatmap layer, its scores, its cautions and its downloads. */
+import { artifactUrl } from '../api.js';
+import { viewName } from '../dicom/hanging.js';
+import { h } from '../dom.js';
+import { percent } from '../format.js';
+import { t } from '../strings/index.js';
+import { heatmapImage, heatmapOf, heatmapWords } from './heatmap-layer.js';
+import { icon } from './icons.js';
+import { classTone } from './status-badge.js';
+
+export const viewTitle = (image) => viewName(image) || t('result.viewUnknown');
+
+function scores(image, result) {
+  if (image.assessment === 'not_assessable') {
+    return h('span', { className: 'view__score view__score--none' }, icon('slash'), t('result.notAssessableTitle'));
+  }
+  const above = image.suspicion >= result.suspicion.threshold;
+  return h(
+    'span',
+    { className: `view__score view__score--${above ? 'above' : 'below'}` },
+    h('span', { className: 'view__suspicion', title: t('result.suspicion') }, percent(image.suspicion)),
+    image.label && h('span', { className: `view__label tone-${classTone(image.label, result.classes)}` }, image.label),
+  );
+}
+
+function downloadLink(address, name, words) {
+  const safe = artifactUrl(address);
+  return safe && h('a', { className: 'view__link', href: safe, download: name }, icon('download'), words);
+}
+
+/** Returns { node, heatmapShow({ target, on }) }. `onEnlarge(image)` when the reader wants this view alone. */
+export function viewCardCreate(image, result, { onEnlarge }) {
+  const title = viewTitle(image);
+  const side = image.image_laterality === 'R' ? 'right' : image.image_laterality === 'L' ? 'left' : 'none';
+  const frame = h('div', { className: `view__frame view__frame--${side}` });
+  const words = h('figcaption', { className: 'view__words' });
+  const links = h('div', { className: 'view__links' });
+  const place = h('div', { className: 'view__stack' });
+  const preview = artifactUrl(image.preview?.url);
+  place.append(
+    preview
+      ? h('img', {
+          className: 'view__preview',
+          src: preview,
+          width: image.preview.columns,
+          height: image.preview.rows,
+          alt: t('result.imageAlt', { view: title }),
+          draggable: 'false',
+          onError: () => place.replaceChildren(h('p', { className: 'view__failed' }, t('result.imageFailed'))),
+        })
+      : h('p', { className: 'view__failed' }, t('result.imageFailed')),
+  );
+  frame.append(place);
+  const enlarge = h(
+    'button',
+    {
+      type: 'button',
+      className: 'view__enlarge',
+      'aria-label': t('result.enlarge', { view: title }),
+      title: t('result.enlarge', { view: title }),
+      onClick: () => onEnlarge(image),
+    },
+    icon('expand'),
+  );
+  const node = h(
+    'figure',
+    { className: 'view', dataset: { image: image.id } },
+    h(
+      'div',
+      { className: 'view__head' },
+      h('span', { className: 'view__name' }, title),
+      scores(image, result),
+      enlarge,
+    ),
+    frame,
+    image.cautions?.length > 0 &&
+      h(
+        'ul',
+        { className: 'view__cautions' },
+        image.cautions.map((caution) => h('li', {}, icon('warning'), h('span', {}, caution.message))),
+      ),
+    image.assessment === 'not_assessable' && h('p', { className: 'map-words' }, t('result.notAssessableText')),
+    words,
+    links,
+  );
+
+  function linksDraw(target) {
+    const overlay = heatmapOf(image, target)?.overlay_url;
+    const stem = viewName(image) || image.id;
+    links.replaceChildren(
+      ...[
+        downloadLink(image.preview?.url, `${stem}-preview.png`, t('result.downloadPreview')),
+        downloadLink(overlay, `${stem}-${target}-overlay.png`, t('result.downloadOverlay')),
+      ].filter(Boolean),
+    );
+  }
+
+  return {
+    node,
+    heatmapShow({ target, on }) {
+      place.querySelector('.view__heatmap')?.remove();
+      linksDraw(target);
+      if (image.assessment === 'not_assessable') return;
+      if (!on) {
+        words.replaceChildren(h('p', { className: 'map-words map-words--small' }, t('result.heatmapOff')));
+        return;
+      }
+      words.replaceChildren(...heatmapWords(image, target));
+      const onFail = () => words.replaceChildren(h('p', { className: 'map-words' }, t('result.heatmapFailed')));
+      const layer = heatmapImage(image, target, { viewName: title, onFail });
+      if (layer) place.append(layer);
+    },
+  };
+}

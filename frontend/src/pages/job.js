@@ -1,0 +1,185 @@
+/** Job page: follows the job until it ends, then shows the result or the failure. */
+import { api } from '../api.js';
+import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
+import { cancelledCard, failureCard } from '../components/failure-card.js';
+import { icon } from '../components/icons.js';
+import { jobActionRun, studyName } from '../components/job-actions.js';
+import { progressWords } from '../components/job-progress.js';
+import { numbersCard, provenanceCard } from '../components/result-details.js';
+import { resultSummary } from '../components/result-summary.js';
+import { statusBadge } from '../components/status-badge.js';
+import { historyCard, progressCard } from '../components/timeline.js';
+import { toast, toastProblem } from '../components/toasts.js';
+import { viewTitle } from '../components/view-card.js';
+import { viewerCreate } from '../components/viewer.js';
+import { byId, h, textSet } from '../dom.js';
+import { dateTime } from '../format.js';
+import { jobIdFrom } from '../navigation.js';
+import { pollingCreate } from '../polling.js';
+import { t, tOr } from '../strings/index.js';
+
+const runningSeconds = 1;
+const queuedSeconds = 2;
+const over = new Set(['SUCCEEDED', 'FAILED', 'CANCELLED']);
+
+const id = jobIdFrom(location.pathname);
+let before = null;
+let resultShown = false;
+
+async function copy(text, done) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast({ kind: 'success', title: t(done) });
+  } catch {
+    // the clipboard exists on secure origins only, and the person may have refused it
+    toast({ kind: 'danger', title: t('common.copyFailed') });
+  }
+}
+
+async function act(kind, job) {
+  const changed = await jobActionRun(kind, job);
+  if (!changed) return;
+  jobPoll.start(); // a job that had ended was no longer followed
+  jobPoll.reset();
+}
+
+function actionsShow(job) {
+  const button = (className, glyph, words, onClick) =>
+    h('button', { type: 'button', className: `btn ${className}`, onClick }, icon(glyph), ` ${words}`);
+  byId('job-actions').replaceChildren(
+    ...[
+      job.actions?.cancel && button('btn-outline-danger', 'x', t('common.cancel'), () => act('cancel', job)),
+      job.actions?.retry &&
+        job.status === 'SUCCEEDED' &&
+        button('btn-outline-secondary', 'arrowRepeat', t('common.retry'), () => act('retry', job)),
+      button('btn-outline-secondary', 'clipboard', t('job.copyLink'), () => copy(location.href, 'common.copied')),
+    ].filter(Boolean),
+  );
+}
+
+function headShow(job) {
+  const name = studyName(job);
+  document.title = `${tOr(`status.${job.status}`, job.status)} · ${name} · ${t('product')}`;
+  textSet(byId('study-title'), t('job.headingPlain', { id: name }));
+  byId('status-badge').replaceChildren(statusBadge(job.status));
+  const parts = [
+    t('job.submitted', { time: dateTime(job.created_at) }),
+    tOr(`priority.${job.priority}`, job.priority),
+    job.package && `${job.package.name} ${job.package.version}`,
+    job.status === 'SUCCEEDED' && progressWords(job),
+  ];
+  textSet(byId('study-lead'), parts.filter(Boolean).join(' · '));
+}
+
+function stateShow(job) {
+  const retry = job.actions?.retry ? () => act('retry', job) : null;
+  const place = byId('job-state');
+  if (job.status === 'FAILED' && job.failure) place.replaceChildren(failureCard(job.failure, { retry }));
+  else if (job.status === 'CANCELLED') place.replaceChildren(cancelledCard({ retry }));
+  else if (job.status === 'SUCCEEDED') {
+    if (!resultShown) place.replaceChildren(h('p', { className: 'loading' }, t('job.loadingResult')));
+  } else place.replaceChildren(progressCard(job));
+}
+
+function announce(job) {
+  const detail = job.failure?.title ?? progressWords(job);
+  textSet(byId('announce'), t('job.live', { status: tOr(`status.${job.status}`, job.status), detail }));
+  const followed = before && !over.has(before.status);
+  if (followed && job.status === 'SUCCEEDED') toast({ kind: 'success', title: t('job.resultReady') });
+  if (followed && job.status === 'FAILED') {
+    const { title, message, action, code } = job.failure ?? {};
+    toast({ kind: 'danger', title: t('job.jobFailed', { title }), sentences: [message, action].filter(Boolean), code });
+  }
+}
+
+async function resultShow() {
+  try {
+    const { data: result } = await api.jobResult(id);
+    byId('job-result').replaceChildren(
+      h(
+        'div',
+        { className: 'result' },
+        viewerCreate(result),
+        h(
+          'div',
+          { className: 'result__side' },
+          resultSummary(result, { nameOf: viewTitle }),
+          provenanceCard(result, { onCopy: (text) => copy(text, 'result.digestCopied') }),
+        ),
+      ),
+      numbersCard(result, { nameOf: viewTitle }),
+    );
+    resultShown = true;
+    byId('job-state').replaceChildren();
+  } catch (problem) {
+    toastProblem(problem);
+    byId('job-state').replaceChildren(
+      failureCard(
+        { title: problem.title, message: problem.detail, action: problem.action, code: problem.code },
+        { retry: resultShow },
+      ),
+    );
+  }
+}
+
+async function historyShow() {
+  try {
+    const { data } = await api.jobEvents(id);
+    const open = byId('job-history').querySelector('details')?.open ?? false;
+    const card = historyCard(data.results);
+    if (card) card.open = open;
+    byId('job-history').replaceChildren(...[card].filter(Boolean));
+  } catch (problem) {
+    toastProblem(problem);
+  }
+}
+
+function jobShow(job) {
+  byId('main').setAttribute('aria-busy', 'false');
+  headShow(job);
+  actionsShow(job);
+  if (job.status !== 'SUCCEEDED' && resultShown) {
+    resultShown = false;
+    byId('job-result').replaceChildren();
+  }
+  stateShow(job);
+  announce(job);
+  const moved = !before || before.status !== job.status || before.attempt !== job.attempt;
+  before = job;
+  if (moved) historyShow();
+  if (job.status === 'SUCCEEDED' && !resultShown) resultShow();
+}
+
+function notFoundShow(error) {
+  if (error.status === 401) {
+    toLogin();
+    return;
+  }
+  byId('main').setAttribute('aria-busy', 'false');
+  textSet(byId('study-title'), t('errors.notFoundTitle'));
+  byId('job-actions').replaceChildren();
+  byId('job-state').replaceChildren(
+    h(
+      'section',
+      { className: 'empty card' },
+      icon('info', 'icon empty__icon'),
+      h('p', {}, error.status === 404 ? t('errors.notFound') : (error.sentences?.[0] ?? error.title)),
+      h('a', { className: 'btn btn-primary', href: '/' }, t('errors.toWorklist')),
+    ),
+  );
+}
+
+const jobPoll = pollingCreate({
+  fetcher: (options) => api.jobRead(id, options),
+  onData: jobShow,
+  onState: (state) => connectionShow(state, jobPoll.refresh),
+  onFatal: notFoundShow,
+  delaySeconds: (job) => (over.has(job.status) ? null : job.status === 'RUNNING' ? runningSeconds : queuedSeconds),
+});
+
+async function start() {
+  await chromeStart();
+  jobPoll.start();
+}
+
+start();

@@ -1,0 +1,170 @@
+/** Worklist: counts, filters, the live table. Two pollers: the counts and the page of jobs that is shown. */
+import { api, cursorOf } from '../api.js';
+import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
+import { icon } from '../components/icons.js';
+import { jobActionRun } from '../components/job-actions.js';
+import { jobTableCreate } from '../components/job-table.js';
+import { toastProblem } from '../components/toasts.js';
+import { byId, h, textSet } from '../dom.js';
+import { pollingCreate } from '../polling.js';
+import { plural, t } from '../strings/index.js';
+
+const busySeconds = 2;
+const idleSeconds = 10;
+const agesMilliseconds = 15000;
+const typingMilliseconds = 250;
+const statuses = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'];
+
+const filters = { status: '', external_id: '', priority: '', cursor: '' };
+let shownPage = null;
+
+function filtersFromAddress() {
+  const search = new URLSearchParams(location.search);
+  for (const name of Object.keys(filters)) filters[name] = search.get(name) ?? '';
+  if (filters.status && !statuses.includes(filters.status)) filters.status = '';
+  byId('search').value = filters.external_id;
+  byId('priority').value = filters.priority;
+  if (byId('priority').selectedIndex < 0) byId('priority').value = filters.priority = '';
+}
+
+const filtered = () => Boolean(filters.status || filters.external_id || filters.priority);
+
+function filtersShow() {
+  for (const tile of document.querySelectorAll('.tile')) {
+    tile.setAttribute('aria-pressed', String(tile.dataset.status === filters.status));
+  }
+  byId('filters-clear').hidden = !filtered();
+}
+
+function countsShow({ counts }) {
+  const total = statuses.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
+  for (const tile of document.querySelectorAll('.tile')) {
+    const count = tile.dataset.status ? (counts[tile.dataset.status] ?? 0) : total;
+    textSet(tile.querySelector('[data-count]'), count.toLocaleString(t('locale')));
+    tile.classList.toggle('tile--some', count > 0);
+  }
+}
+
+function emptyShow(none) {
+  const place = byId('empty');
+  place.hidden = !none;
+  byId('worklist').classList.toggle('worklist--empty', none);
+  if (!none) return;
+  const first = !filtered() && !filters.cursor;
+  const kind = first ? 'empty' : 'nothing';
+  if (place.dataset.kind === kind) return;
+  place.dataset.kind = kind;
+  place.replaceChildren(
+    h(
+      'div',
+      { className: 'empty' },
+      icon(first ? 'upload' : 'info', 'icon empty__icon'),
+      h('h2', { className: 'h5' }, t(`worklist.${kind}Title`)),
+      h('p', { className: 'text-body-secondary' }, t(`worklist.${kind}Text`)),
+      first
+        ? h('a', { className: 'btn btn-primary', href: '/upload' }, t('worklist.emptyAction'))
+        : h(
+            'button',
+            { className: 'btn btn-outline-secondary', type: 'button', onClick: filtersClear },
+            t('worklist.clear'),
+          ),
+    ),
+  );
+}
+
+const table = jobTableCreate({
+  body: byId('rows'),
+  onAction: async (kind, job) => {
+    if (await jobActionRun(kind, job)) {
+      jobs.refresh();
+      counts.refresh();
+    }
+  },
+});
+
+function pageShow(page) {
+  shownPage = page;
+  const changed = table.update(page.results);
+  if (changed > 0) textSet(byId('announce'), plural('worklist.changed', changed));
+  byId('worklist').setAttribute('aria-busy', 'false');
+  emptyShow(page.results.length === 0);
+  byId('page-previous').disabled = !page.previous;
+  byId('page-next').disabled = !page.next;
+  byId('pager').hidden = !page.previous && !page.next;
+}
+
+const active = (page) => page?.results.some((job) => job.status === 'QUEUED' || job.status === 'RUNNING');
+
+function fatal(error) {
+  if (error.status === 401) toLogin();
+  else toastProblem(error);
+}
+
+const jobs = pollingCreate({
+  fetcher: (options) => api.jobsList(filters, options),
+  onData: pageShow,
+  onState: (state) => connectionShow(state, jobs.refresh),
+  onFatal: fatal,
+  // a cursor that no longer exists is an answer about this page of the list, not about the connection
+  isFatal: (error) => [400, 401, 403, 404].includes(error.status),
+  delaySeconds: (page) => (active(page) ? busySeconds : idleSeconds),
+});
+
+const counts = pollingCreate({
+  fetcher: (options) => api.jobsSummary(options),
+  onData: countsShow,
+  onFatal: fatal,
+  delaySeconds: () => (active(shownPage) ? busySeconds : idleSeconds),
+});
+
+function filtersApply(changes, { keepCursor = false } = {}) {
+  Object.assign(filters, keepCursor ? {} : { cursor: '' }, changes);
+  const search = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
+  history.replaceState(null, '', search.size ? `/?${search}` : '/');
+  filtersShow();
+  byId('worklist').setAttribute('aria-busy', 'true');
+  jobs.start(); // a refused filter has stopped it
+  jobs.reset();
+}
+
+function filtersClear() {
+  byId('search').value = '';
+  byId('priority').value = '';
+  filtersApply({ status: '', external_id: '', priority: '' });
+  byId('search').focus();
+}
+
+function controlsAttach() {
+  byId('tiles').addEventListener('click', (event) => {
+    const tile = event.target.closest('.tile');
+    if (tile) filtersApply({ status: filters.status === tile.dataset.status ? '' : tile.dataset.status });
+  });
+  let typing = null;
+  byId('search').addEventListener('input', (event) => {
+    clearTimeout(typing);
+    typing = setTimeout(() => filtersApply({ external_id: event.target.value.trim() }), typingMilliseconds);
+  });
+  byId('filters').addEventListener('submit', (event) => event.preventDefault());
+  byId('priority').addEventListener('change', (event) => filtersApply({ priority: event.target.value }));
+  byId('filters-clear').addEventListener('click', filtersClear);
+  const turn = (name) => () => {
+    filtersApply({ cursor: cursorOf(shownPage?.[name]) ?? '' }, { keepCursor: true });
+    byId('main').focus({ preventScroll: true });
+    window.scrollTo({ top: 0 });
+  };
+  byId('page-next').addEventListener('click', turn('next'));
+  byId('page-previous').addEventListener('click', turn('previous'));
+}
+
+async function start() {
+  filtersFromAddress();
+  filtersShow();
+  controlsAttach();
+  const session = await chromeStart();
+  if (session.site?.name) textSet(byId('site-lead'), t('worklist.lead', { site: session.site.name }));
+  jobs.start();
+  counts.start();
+  setInterval(() => table.ages(), agesMilliseconds);
+}
+
+start();

@@ -1,0 +1,35 @@
+import { defineConfig } from 'vite';
+
+import { ejsPages } from './build/ejs-pages.js';
+import { pages } from './build/pages.js';
+
+export default defineConfig({
+  appType: 'mpa',
+  base: '/',
+  publicDir: 'public',
+  plugins: [ejsPages({ pages, blocking: 'src/theme-boot.js' })],
+  build: {
+    outDir: 'dist',
+    assetsDir: 'static',
+    assetsInlineLimit: 0, // the Content-Security-Policy allows fonts and scripts from this host alone, not data: URLs
+    modulePreload: { polyfill: false },
+    target: 'es2022',
+    sourcemap: false,
+    reportCompressedSize: false,
+  },
+  worker: { format: 'es' },
+  css: {
+    preprocessorOptions: {
+      scss: {
+        quietDeps: true,
+        // Bootstrap 5 is written with @import; its authors move away from it in version 6.
+        silenceDeprecations: ['import', 'global-builtin', 'color-functions'],
+      },
+    },
+  },
+  test: {
+    environment: 'jsdom',
+    include: ['src/**/*.test.js', '../tests/frontend_tests/**/*.test.js'],
+    restoreMocks: true,
+  },
+});
