@@ -54,6 +54,9 @@ if os.environ["TEST_DATABASE"] == "postgres":
 
 from config.settings import *  # noqa: E402, F403  the platform's settings, read from the environment just made
 
+if os.environ["TEST_DATABASE"] == "sqlite":
+    # A file, as in service: in memory, SQLite locks whole tables between threads, which no deployment ever sees.
+    DATABASES["default"]["TEST"] = {"NAME": str(_DATA / "tests.sqlite3")}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow on purpose
 # Processes that a test starts read the platform's own settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"

@@ -63,7 +63,6 @@ def events_apply(events: Sequence[Mapping[str, Any]]) -> LedgerSummary:
         raise
     except DatabaseError:
         logger.exception("ledger: a batch of %d events was refused by the database; applying one by one", len(reports))
-        summary.counts = Counter({"unreadable": summary.counts["unreadable"]})
         _apply_singly(reports, heartbeats, summary)
     return summary
 

@@ -37,7 +37,12 @@ def package_folder(parent: Path, *, version: str = "1.0.0", name: str = "known-a
             "input_shape": (8, 8, 1),
             "preprocessing": {"name": "plain", "steps": [{"step": "display"}, {"step": "resize", "size_hw": (8, 8)}]},
             "explanation": {"targets": ("suspicion",), "cam_layer": "features", "grid_hw": (8, 8)},
-            "suspicion": {"classes": ("malignant",), "target": "suspicion", "threshold": 0.5, "operating_point": "90 % sensitivity"},
+            "suspicion": {
+                "classes": ("malignant",),
+                "target": "suspicion",
+                "threshold": 0.5,
+                "operating_point": "chosen",
+            },
             "intended_use": {"statement": "Tests only.", "views": ("CC", "MLO")},
             "provenance": {
                 "architecture": "none",
@@ -69,7 +74,11 @@ def study_make(site: Site, *, views: tuple[str, ...] = ("L CC", "R MLO"), extern
     for position, view in enumerate(views):
         sha256 = f"{next(_numbers):064x}"
         stored = StoredObject.objects.create(
-            site=site, sha256=sha256, object_key=f"sites/{site.pk}/images/{sha256[:2]}/{sha256}", size_bytes=9, media_type="image/png"
+            site=site,
+            sha256=sha256,
+            object_key=f"sites/{site.pk}/images/{sha256[:2]}/{sha256}",
+            size_bytes=9,
+            media_type="image/png",
         )
         laterality, _, view_position = view.partition(" ")
         Image.objects.create(

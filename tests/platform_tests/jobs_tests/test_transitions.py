@@ -208,7 +208,12 @@ def test_no_job_state_is_written_outside_the_ledger() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["job.status = 'FAILED'", "Job.objects.filter(pk=1).update(status='FAILED')", "Job(status='QUEUED')", "setattr(job, 'status', 1)"],
+    [
+        "job.status = 'FAILED'",
+        "Job.objects.filter(pk=1).update(status='FAILED')",
+        "Job(status='QUEUED')",
+        "setattr(job, 'status', 1)",
+    ],
 )
 def test_the_check_finds_each_way_of_writing_a_state(source: str) -> None:
     assert _writes_of_status(ast.parse(source)) == [1]
