@@ -1,0 +1,37 @@
+"""What the transform refuses, each with a stable code. For engineers and administrators; it holds no image data."""
+
+from __future__ import annotations
+
+
+class ExplainError(Exception):
+    """The graph cannot be explained as asked. `code` is stable, `detail` says what to change."""
+
+    code = "model:not_explainable"
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(f"{self.code}: {detail}")
+
+
+class NoGradientRule(ExplainError):
+    """An operator between the CAM layer and the scores has no rule, or an attribute that its rule does not cover."""
+
+    code = "model:no_gradient_rule"
+
+
+class NoTarget(ExplainError):
+    """There is no such CAM layer, or none was found."""
+
+    code = "model:no_cam_layer"
+
+
+class NoScores(ExplainError):
+    """There is no such score tensor, or its form is not (batch, scores)."""
+
+    code = "model:no_scores"
+
+
+class UnknownShape(ExplainError):
+    """Shape inference leaves open a size that a rule needs."""
+
+    code = "model:unknown_shape"

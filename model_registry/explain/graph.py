@@ -1,0 +1,242 @@
+"""Reading and extending an ONNX graph: who makes and uses which tensor, static shapes, constants, and new nodes.
+
+It knows no derivatives (explain.gradient, explain.rules) and no heatmaps (explain.transform). New nodes whose inputs are all
+constant are evaluated at once and equal nodes are shared, so a linear head costs nothing at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx.reference import ReferenceEvaluator
+
+from model_registry.explain.errors import ExplainError, UnknownShape
+
+Shape = tuple[int | None, ...]
+
+FOLD_ELEMENTS_MAXIMUM = 4_000_000
+NOT_FOLDED = frozenset({"ConvTranspose", "MaxPool", "ScatterElements"})  # the reference evaluator lacks groups and padding modes
+OPSET_MINIMUM = 13
+PREFIX = "explain/"
+
+
+class Graph:
+    """A mutable view of a model's main graph. `model` is a private copy that grows as nodes are added.
+
+    Raises ExplainError for an opset below 13, whose reductions and squeezes take their axes differently.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = onnx.ModelProto()
+        self.model.CopyFrom(model)
+        self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+        if self.opset < OPSET_MINIMUM:
+            raise ExplainError(f"opset {self.opset} is too old; export with opset {OPSET_MINIMUM} or later")
+        self.nodes = list(self.model.graph.node)
+        self.producers = {output: node for node in self.nodes for output in node.output if output}
+        self.consumers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.input):
+                if name:
+                    self.consumers.setdefault(name, []).append(node)
+        self._initializers = {tensor.name: tensor for tensor in self.model.graph.initializer}
+        self._constants: dict[str, np.ndarray] = {}
+        self._shapes, self._types = _shapes_infer(self.model)
+        self._shared: dict[Any, str] = {}
+        self._added: list[onnx.NodeProto] = []
+        self._added_constants: dict[str, np.ndarray] = {}
+        self._counter = 0
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def image_names(self) -> list[str]:
+        """Inputs that a caller has to feed."""
+        return [value.name for value in self.model.graph.input if value.name not in self._initializers]
+
+    def has(self, name: str) -> bool:
+        return name in self.producers or name in self.image_names or name in self._initializers
+
+    def constant(self, name: str) -> np.ndarray | None:
+        """The value of a tensor that does not depend on the input, or None."""
+        if name not in self._constants:
+            if name in self._initializers:
+                self._constants[name] = numpy_helper.to_array(self._initializers[name])
+            elif (node := self.producers.get(name)) is not None and node.op_type == "Constant":
+                value = attribute(node, "value")
+                if value is None:
+                    return None
+                self._constants[name] = numpy_helper.to_array(value)
+            elif (
+                node is not None and node.op_type in ("Identity", "Cast") and (inner := self.constant(node.input[0])) is not None
+            ):
+                if node.op_type == "Cast":
+                    inner = inner.astype(helper.tensor_dtype_to_np_dtype(attribute(node, "to")))
+                self._constants[name] = inner
+            else:
+                return None
+        return self._constants[name]
+
+    def shape(self, name: str) -> Shape:
+        """Static sizes, None where open. Raises UnknownShape when not even the rank is known."""
+        if (value := self.constant(name)) is not None:
+            return value.shape
+        if (shape := self._shapes.get(name)) is None:
+            raise UnknownShape(f"the rank of tensor {name!r} is not known; run the exporter with static shapes")
+        return shape
+
+    def has_shape(self, name: str) -> bool:
+        return name in self._shapes or self.constant(name) is not None
+
+    def is_float(self, name: str) -> bool:
+        if (value := self.constant(name)) is not None:
+            return bool(np.issubdtype(value.dtype, np.floating))
+        return self._types.get(name, TensorProto.FLOAT) in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
+
+    def dtype(self, name: str) -> np.dtype:
+        """Element type of a floating tensor (float32 when inference leaves it open)."""
+        if (value := self.constant(name)) is not None:
+            return value.dtype
+        return np.dtype(helper.tensor_dtype_to_np_dtype(self._types.get(name, TensorProto.FLOAT)))
+
+    def reached_from(self, name: str) -> set[str]:
+        """All floating tensors that depend on `name`, itself included."""
+        reached = {name}
+        for node in self.nodes:
+            if any(source in reached for source in node.input):
+                reached.update(output for output in node.output if output and self.is_float(output))
+        return reached
+
+    def ancestors(self, name: str, *, without: str | None = None) -> set[str]:
+        """All tensors that `name` depends on, itself included, on ways that do not pass `without`."""
+        seen: set[str] = set()
+        pending = [name]
+        while pending:
+            tensor = pending.pop()
+            if tensor in seen or tensor == without or not tensor:
+                continue
+            seen.add(tensor)
+            if (node := self.producers.get(tensor)) is not None:
+                pending.extend(node.input)
+        return seen
+
+    # --- extending -----------------------------------------------------------------------------------------------
+
+    def add_constant(self, value: np.ndarray) -> str:
+        """The name of a tensor with this value; equal values share one name."""
+        value = np.asarray(value)
+        key = ("constant", value.dtype.str, value.shape, value.tobytes())
+        if key not in self._shared:
+            name = self._fresh("constant")
+            self._shared[key] = name
+            self._added_constants[name] = value
+            self._constants[name] = value
+        return self._shared[key]
+
+    def add_integers(self, values: Iterable[int]) -> str:
+        return self.add_constant(np.asarray(list(values), dtype=np.int64))
+
+    def emit(self, op_type: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
+        """Append a node and return the name of its last output. Constants are folded; an equal node is reused."""
+        key = (op_type, inputs, outputs, tuple(sorted((name, _hashable(value)) for name, value in attributes.items())))
+        if key in self._shared:
+            return self._shared[key]
+        folded = self._fold(op_type, inputs, attributes) if outputs == 1 else None
+        if folded is not None:
+            name = self.add_constant(folded)
+        else:
+            names = [self._fresh(op_type.lower()) for _ in range(outputs)]
+            self._added.append(helper.make_node(op_type, list(inputs), names, name=names[-1], **attributes))
+            name = names[-1]
+        self._shared[key] = name
+        return name
+
+    def reduce(self, op_type: str, name: str, axes: Sequence[int], *, keepdims: bool = True) -> str:
+        """ReduceSum, ReduceMean, … over `axes`, written as the model's opset wants it."""
+        if op_type == "ReduceSum" or self.opset >= 18:
+            return self.emit(op_type, name, self.add_integers(axes), keepdims=int(keepdims))
+        return self.emit(op_type, name, axes=list(axes), keepdims=int(keepdims))
+
+    def reshape(self, name: str, sizes: Sequence[int]) -> str:
+        return self.emit("Reshape", name, self.add_integers(sizes))
+
+    def scalar(self, value: float, like: str) -> str:
+        """A rank-0 constant of the element type of tensor `like`."""
+        return self.add_constant(np.asarray(value, dtype=self.dtype(like)))
+
+    def rename(self, name: str, output: str) -> None:
+        """Make the added tensor `name` available under the name `output`."""
+        self._added.append(helper.make_node("Identity", [name], [output], name=PREFIX + output))
+
+    def finish(self) -> onnx.ModelProto:
+        """The model with everything that was added and is needed, in topological order."""
+        needed = {value.name for value in self.model.graph.output}
+        kept: list[onnx.NodeProto] = []
+        originals = {name for node in self.nodes for name in node.input}
+        for node in reversed(self._added):
+            if any(output in needed or output in originals for output in node.output):
+                kept.append(node)
+                needed.update(node.input)
+        self.model.graph.node.extend(reversed(kept))
+        self.model.graph.initializer.extend(
+            numpy_helper.from_array(value, name) for name, value in self._added_constants.items() if name in needed
+        )
+        return self.model
+
+    def _fresh(self, kind: str) -> str:
+        self._counter += 1
+        name = f"{PREFIX}{kind}_{self._counter}"
+        return name if not self.has(name) else self._fresh(kind)
+
+    def _fold(self, op_type: str, inputs: tuple[str, ...], attributes: dict[str, Any]) -> np.ndarray | None:
+        values = [self.constant(name) for name in inputs]
+        if op_type in NOT_FOLDED or any(value is None or value.size > FOLD_ELEMENTS_MAXIMUM for value in values):
+            return None
+        names = [f"x{index}" for index in range(len(inputs))]
+        node = helper.make_node(op_type, names, ["y"], **attributes)
+        graph = helper.make_graph(
+            [node],
+            "fold",
+            [
+                helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+                for name, value in zip(names, values, strict=True)
+                if value is not None
+            ],
+            [helper.make_empty_tensor_value_info("y")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
+        answer: Any = ReferenceEvaluator(model).run(None, dict(zip(names, values, strict=True)))
+        result = answer[0]
+        return np.asarray(result) if np.size(result) <= FOLD_ELEMENTS_MAXIMUM else None
+
+
+def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+    """An attribute's value, strings decoded, or `default`."""
+    for entry in node.attribute:
+        if entry.name == name:
+            value = helper.get_attribute_value(entry)
+            return value.decode() if isinstance(value, bytes) else value
+    return default
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else value
+
+
+def _shapes_infer(model: onnx.ModelProto) -> tuple[dict[str, Shape], dict[str, int]]:
+    try:
+        inferred = shape_inference.infer_shapes(model, data_prop=True)
+    except (shape_inference.InferenceError, ValueError) as error:
+        raise UnknownShape(f"shape inference failed: {error}") from error
+    shapes: dict[str, Shape] = {}
+    types: dict[str, int] = {}
+    for value in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output):
+        kind = value.type.tensor_type
+        types[value.name] = kind.elem_type
+        if kind.HasField("shape"):
+            shapes[value.name] = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
+    return shapes, types

@@ -1,0 +1,109 @@
+"""Which tensor to explain and where: the score tensor behind a softmax or sigmoid, and the CAM layer in front of the head."""
+
+from __future__ import annotations
+
+from model_registry.explain.errors import NoScores, NoTarget
+from model_registry.explain.graph import Graph, attribute
+
+CHANNEL_FIRST = frozenset({"Conv", "ConvTranspose", "BatchNormalization", "MaxPool", "AveragePool", "DepthToSpace", "Resize"})
+LAYOUT_KEEPING = frozenset(
+    {
+        *(
+            "Relu",
+            "LeakyRelu",
+            "PRelu",
+            "Elu",
+            "Selu",
+            "Clip",
+            "Sigmoid",
+            "Tanh",
+            "HardSigmoid",
+            "HardSwish",
+            "Softplus",
+            "Softsign",
+        ),
+        *("Add", "Sub", "Mul", "Div", "Min", "Max", "Sum", "Neg", "Exp", "Sqrt", "Pow", "Abs", "Erf", "Where"),
+        *("Identity", "Dropout", "Cast", "Concat", "Pad", "Slice", "Gelu"),
+    }
+)
+
+
+def scores_find(graph: Graph, name: str | None) -> str:
+    """The tensor (batch, columns) whose columns are explained: before a final softmax or sigmoid, unless named.
+
+    Raises NoScores when it does not exist or has another form.
+    """
+    if name is None:
+        outputs = [value.name for value in graph.model.graph.output]
+        fitting = [output for output in outputs if graph.has_shape(output) and len(graph.shape(output)) == 2]
+        if len(fitting) != 1:
+            raise NoScores(f"the model has {len(fitting)} outputs of form (batch, scores); name one of {outputs}")
+        name = fitting[0]
+        while (node := graph.producers.get(name)) is not None and node.op_type in (
+            "Softmax",
+            "LogSoftmax",
+            "Sigmoid",
+            "Identity",
+        ):
+            name = node.input[0]
+    if not graph.has(name):
+        raise NoScores(f"there is no tensor {name!r}")
+    shape = graph.shape(name)
+    if len(shape) != 2 or shape[1] is None:
+        raise NoScores(f"tensor {name!r} has shape {shape}, not (batch, number of scores)")
+    return name
+
+
+def target_find(graph: Graph, name: str | None, *, scores: str) -> str:
+    """The CAM layer, shape (batch, channels, rows, columns).
+
+    Without a name: the last channel-first tensor larger than 1x1 through which every way from the image to the scores leads. A
+    named tensor in channel-last layout stands for the channel-first tensor it was transposed from. Raises NoTarget.
+    """
+    if name is not None:
+        if not graph.has(name):
+            raise NoTarget(f"there is no tensor {name!r}")
+        name = _channel_first(graph, name)
+        if len(graph.shape(name)) != 4:
+            raise NoTarget(f"tensor {name!r} has shape {graph.shape(name)}, not (batch, channels, rows, columns)")
+        if name not in graph.ancestors(scores):
+            raise NoTarget(f"the scores {scores!r} do not depend on tensor {name!r}")
+        return name
+    on_the_way = graph.ancestors(scores)
+    images = set(graph.image_names)
+    fitting = [tensor for tensor in _channel_first_tensors(graph) if tensor in on_the_way and _is_map(graph, tensor)]
+    for tensor in reversed(fitting):
+        if not graph.ancestors(scores, without=tensor) & images:
+            return tensor
+    raise NoTarget("no layer with a spatial map lies on every way from the image to the scores; name one")
+
+
+def _is_map(graph: Graph, tensor: str) -> bool:
+    if not graph.has_shape(tensor) or len(shape := graph.shape(tensor)) != 4:
+        return False
+    return all(size is None or size > 1 for size in shape[2:])
+
+
+def _channel_first(graph: Graph, name: str) -> str:
+    """Step back over the transposition to channel-last and over copies, where there is one."""
+    tensor = name
+    while (node := graph.producers.get(tensor)) is not None and node.op_type in ("Identity", "Transpose"):
+        if node.op_type == "Transpose":
+            return node.input[0] if list(attribute(node, "perm", [])) == [0, 2, 3, 1] else name
+        tensor = node.input[0]
+    return name
+
+
+def _channel_first_tensors(graph: Graph) -> list[str]:
+    """Tensors known to be (batch, channels, rows, columns), in the order in which the graph makes them."""
+    found: dict[str, None] = {}
+    for node in graph.nodes:
+        inherits = node.op_type in LAYOUT_KEEPING and any(name in found for name in node.input)
+        back = (
+            node.op_type == "Transpose"
+            and list(attribute(node, "perm", [])) == [0, 3, 1, 2]
+            and node.input[0] not in graph.image_names
+        )
+        if node.op_type in CHANNEL_FIRST or inherits or back:
+            found.update(dict.fromkeys(output for output in node.output if output))
+    return list(found)
