@@ -27,7 +27,21 @@ TRANSFER_SYNTAXES: dict[str, UID] = {
     "jpeg-2000": JPEG2000Lossless,
     "rle": RLELossless,
 }
-_PLUGINS = {JPEGLSLossless: "pyjpegls", JPEG2000Lossless: "pylibjpeg", RLELossless: "pylibjpeg"}
+# pydicom's encoders: the first writes the precision that was stored, which imagecodecs' JPEG-LS encoder does not
+_PLUGINS = {JPEGLSLossless: "pyjpegls", RLELossless: "pydicom"}
+
+
+def _jpeg_lossless(stored: np.ndarray, bits_stored: int) -> bytes:
+    """Process 14, Selection Value 1."""
+    return bytes(imagecodecs.jpeg8_encode(stored, lossless=True, predictor=1, bitspersample=bits_stored))
+
+
+def _jpeg_2000(stored: np.ndarray, bits_stored: int) -> bytes:
+    """A bare reversible codestream."""
+    return bytes(imagecodecs.jpeg2k_encode(stored, level=0, reversible=True, codecformat="j2k", bitspersample=bits_stored))
+
+
+_CODESTREAMS = {JPEGLosslessSV1: _jpeg_lossless, JPEG2000Lossless: _jpeg_2000}
 
 
 def pixel_data_set(*, dataset: FileDataset, stored: np.ndarray, transfer_syntax: UID) -> None:
@@ -37,14 +51,9 @@ def pixel_data_set(*, dataset: FileDataset, stored: np.ndarray, transfer_syntax:
         dataset.PixelData = stored.astype("<u2", copy=False).tobytes()
         dataset["PixelData"].VR = "OW"
         return
-    if transfer_syntax == JPEGLosslessSV1:
-        dataset.PixelData = encapsulate([_jpeg_lossless(stored, dataset.BitsStored)])
+    if transfer_syntax in _CODESTREAMS:
+        dataset.PixelData = encapsulate([_CODESTREAMS[transfer_syntax](stored, dataset.BitsStored)])
         dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
         return
     dataset.compress(transfer_syntax, stored, encoding_plugin=_PLUGINS[transfer_syntax], generate_instance_uid=False)
-
-
-def _jpeg_lossless(stored: np.ndarray, bits_stored: int) -> bytes:
-    """One JPEG Lossless, Process 14, Selection Value 1 codestream, for which pydicom has no encoder."""
-    return bytes(imagecodecs.jpeg8_encode(stored, lossless=True, predictor=1, bitspersample=bits_stored))
