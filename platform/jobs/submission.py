@@ -12,6 +12,8 @@ from catalog.selectors import deployment_resolve
 from inference_worker.contract.queues import Priority
 from jobs.models import Job
 from jobs.services import job_submit
+from studies.intake import study_receive
+from studies.services import study_create
 
 
 def study_submit(
@@ -32,12 +34,7 @@ def study_submit(
     deployment = deployment_resolve(
         site=site, name=deployment_name
     )  # first: it costs a query, reading the files may cost seconds
-    from studies.intake import study_receive
-    from studies.services import study_create
-
-    received = study_receive(
-        site=site, files=list(files), image_lateralities=list(image_lateralities), view_positions=list(view_positions)
-    )
+    received = study_receive(site=site, files=files, image_lateralities=image_lateralities, view_positions=view_positions)
     with transaction.atomic():
         study = study_create(received=received, site=site, external_id=external_id, submitted_by=user)
         return job_submit(study=study, deployment=deployment, priority=priority, submitted_by=user)

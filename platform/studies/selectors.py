@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts.models import User
 from studies.models import Image, Study
@@ -10,9 +11,11 @@ from studies.models import Image, Study
 
 def studies_visible_to(*, user: User) -> QuerySet[Study]:
     """Studies of the user's site, newest first, with `image_count`."""
+    # A subquery, not a grouped join: that one would count the images of every study for each page of the list.
+    images = Image.objects.filter(study=OuterRef("pk")).order_by().values("study").annotate(n=Count("pk")).values("n")
     return (
-        Study.objects.filter(site=user.site, site__isnull=False)
-        .annotate(image_count=Count("images"))
+        Study.objects.filter(site_id=user.site_id, site__isnull=False)
+        .annotate(image_count=Coalesce(Subquery(images), 0))
         .order_by("-created_at", "-id")
     )
 
