@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -28,9 +28,10 @@ _MAX_ELEMENTS = 20_000
 _MAX_FRAGMENTS = 50_000
 _CHUNK = 1024 * 1024
 
-#: What pydicom raises on broken files. InvalidDicomError and struct.error have no better base class.
+#: What pydicom raises on broken files. The first three have no better base class.
 PYDICOM_ERRORS = (
     InvalidDicomError,
+    BytesLengthException,
     struct.error,
     EOFError,
     ValueError,
