@@ -13,7 +13,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.signals import worker_ready, worker_shutdown
 from celery.worker.control import control_command
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from inference_worker.contract.queues import (
     APPLY_EVENTS_TASK,
@@ -36,7 +36,8 @@ class WrongPool(RuntimeError):
 
 def app_create(*, settings: WorkerSettings) -> Celery:
     """The Celery app for these settings: the contract's, plus what concerns the consumer alone."""
-    app = Celery("inference_worker", broker=settings.broker_url, include=["inference_worker.tasks"])
+    # No fixups: with DJANGO_SETTINGS_MODULE in the environment Celery would set Django up, which this process must not need.
+    app = Celery("inference_worker", broker=settings.broker_url, include=["inference_worker.tasks"], fixups=[])
     app.conf.update(celery_settings())
     transport = dict(app.conf.broker_transport_options)
     if settings.broker_url.startswith(("redis", "rediss", "unix", "sentinel")):
@@ -48,7 +49,8 @@ def app_create(*, settings: WorkerSettings) -> Celery:
         }
     app.conf.update(
         broker_transport_options=transport,
-        task_queues=[Queue(name) for name in ORDER_QUEUES],
+        # Each its own exchange: queues that share the default one would each get a copy of every order.
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in ORDER_QUEUES],
         task_default_queue="routine",
         worker_pool="threads",
         worker_concurrency=settings.worker_threads,
@@ -73,7 +75,10 @@ runtime = RuntimeHolder(create=lambda: runtime_create(settings=settings_from_env
 
 
 class ThreadsOnly(bootsteps.StartStopStep):
-    """Stops a worker with a forking pool before it starts; a signal handler could not, because Celery swallows its errors."""
+    """Stops a worker with another pool before it starts; a signal handler could not, because Celery swallows its errors.
+
+    `--pool prefork` never gets here: being Celery's default, it yields to the configured threads.
+    """
 
     def __init__(self, worker: Any, **options: Any) -> None:
         pool = worker.pool_cls if isinstance(worker.pool_cls, str) else worker.pool_cls.__module__
