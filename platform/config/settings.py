@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "common.middleware.PermissionsPolicyMiddleware",
+    "studies.uploads.UploadCleanupMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -14,7 +14,7 @@ def studies_visible_to(*, user: User) -> QuerySet[Study]:
     # A subquery, not a grouped join: that one would count the images of every study for each page of the list.
     images = Image.objects.filter(study=OuterRef("pk")).order_by().values("study").annotate(n=Count("pk")).values("n")
     return (
-        Study.objects.filter(site_id=user.site_id, site__isnull=False)
+        Study.objects.filter(site=user.site, site__isnull=False)
         .annotate(image_count=Coalesce(Subquery(images), 0))
         .order_by("-created_at", "-id")
     )

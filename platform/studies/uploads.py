@@ -5,12 +5,14 @@ It knows sizes only. What a file is, and whether it is wanted, is studies.intake
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpRequest, HttpResponse
 
 from common.problems import Problem
 from inference_worker.contract.failures import CodedError
@@ -78,3 +80,16 @@ class CappedUploadHandler(FileUploadHandler):
         if self.file is not None:
             self.file.close()
             self.file = None
+
+
+class UploadCleanupMiddleware:
+    """Removes a file whose client hung up in the middle of it: Django tells no handler, and the error keeps the file alive."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for handler in getattr(request, "_upload_handlers", ()):
+            handler.upload_interrupted()
+        return response

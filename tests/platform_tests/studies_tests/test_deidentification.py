@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import string
 
@@ -35,7 +36,7 @@ def _item(**values) -> Dataset:
 @given(
     words=st.lists(_WORD, min_size=14, max_size=14, unique_by=str.lower),
     digits=st.text("123456789", min_size=9, max_size=12),
-    date=st.dates(min_value=__import__("datetime").date(1901, 1, 1)).map(lambda day: day.strftime("%Y%m%d")),
+    date=st.dates(min_value=datetime.date(1901, 1, 1)).map(lambda day: day.strftime("%Y%m%d")),
 )
 def test_no_identifier_survives_anywhere_in_the_stored_bytes(receive, store, mammogram, words, digits, date) -> None:
     """Names, numbers, dates, institutions, UIDs, private and nested values, in listed and in unlisted attributes."""

@@ -27,13 +27,13 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _outcome(receive, data: bytes) -> str:
+    code = "received"
     try:
         receive(data)
     except CodedError as error:
-        assert error.code in CATALOGUE
-        assert error.code.startswith("input:")
-        return error.code
-    return "received"
+        code = error.code
+    assert code == "received" or (code in CATALOGUE and code.startswith("input:"))
+    return code
 
 
 @pytest.mark.parametrize("folder", [pytest.param(_PYDICOM, id="pydicom"), pytest.param(_SHARED, id="shared")])
@@ -58,8 +58,7 @@ def test_with_the_mammography_rule_off_every_decodable_grey_file_keeps_its_pixel
     for path in _files(folder):
         try:
             image = receive(path.read_bytes()).images[0]
-        except CodedError as error:
-            assert error.code in CATALOGUE
+        except CodedError:
             continue
         if image.media_type != "application/dicom":
             continue
@@ -91,10 +90,10 @@ def test_a_picture_with_bytes_changed_never_escapes_the_codes(receive, png_bytes
     _outcome(receive, bytes(file))
 
 
+_SIGNATURES = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\0" * 128 + b"DICM", b"\x08\0\x05\0"]
+
+
 @_EVERY_EXAMPLE
-@given(
-    tail=st.binary(max_size=400),
-    head=st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\0" * 128 + b"DICM", b"\x08\0\x05\0"]),
-)
+@given(tail=st.binary(max_size=400), head=st.sampled_from(_SIGNATURES))
 def test_a_right_signature_before_noise_never_escapes_the_codes(receive, head: bytes, tail: bytes) -> None:
     assert _outcome(receive, head + tail) != "received"

@@ -196,17 +196,11 @@ def test_pixel_data_that_is_no_fragment_list_is_corrupt(receive, mammogram) -> N
 
 def test_a_dicom_file_cut_anywhere_is_refused_as_broken_or_incomplete(receive, mammogram) -> None:
     whole = mammogram()
-    broken = {
-        "input:not_an_image",
-        "input:header_corrupt",
-        "input:file_truncated",
-        "input:no_pixel_data",
-        "input:pixel_data_truncated",
-    }
+    broken = {"not_an_image", "header_corrupt", "file_truncated", "no_pixel_data", "pixel_data_truncated"}
 
     codes = [_code(receive, whole[:length]) for length in [*range(1, 700, 3), 8000, len(whole) - 1]]
 
-    assert set(codes) == broken
+    assert {code.removeprefix("input:") for code in codes} == broken
     assert codes[-1] == "input:pixel_data_truncated"
 
 
