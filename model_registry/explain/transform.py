@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
 from model_registry.explain.errors import ExplainError
 from model_registry.explain.gradient import Gradient, gradient_of_score, node_gradient
@@ -73,17 +73,13 @@ def explain_model(
     )
     graph.rename(maps, output)
     before = len(graph.nodes)
-    finished = graph.finish()
     shape = graph.shape(target)
     batch = graph.shape(scores)[0]
-    symbol = finished.graph.input[0].type.tensor_type.shape.dim[0].dim_param if finished.graph.input else ""
-    finished.graph.output.append(
-        helper.make_tensor_value_info(
-            output,
-            helper.np_dtype_to_tensor_dtype(graph.dtype(target)) or TensorProto.FLOAT,
-            [batch if batch is not None else symbol or "batch", len(signs), shape[2], shape[3]],
-        )
-    )
+    symbol = graph.model.graph.input[0].type.tensor_type.shape.dim[0].dim_param or "batch"
+    kind = helper.np_dtype_to_tensor_dtype(graph.dtype(target))
+    sizes = [batch if batch is not None else symbol, len(signs), *shape[2:]]
+    graph.model.graph.output.append(helper.make_tensor_value_info(output, kind, sizes))
+    finished = graph.finish()
     onnx.checker.check_model(finished)
     return ExplainedModel(
         model=finished,

@@ -1,0 +1,1 @@
+"""Training recipes. Offline only: imports TensorFlow."""

@@ -13,6 +13,9 @@ from model_registry.explain.graph import attribute
 from model_registry.explain.rules.registry import rule, rule_for_many
 
 
+UNBOUNDED = 2**31 - 1  # how exporters write "to the end" of an axis of open size
+
+
 def _integers(reverse: Reverse, node: onnx.NodeProto, index: int, name: str) -> list[int] | None:
     """Integers that stand in an attribute in old opsets and in an input in new ones. Raises when computed at run time."""
     if len(node.input) > index and node.input[index]:
@@ -101,8 +104,11 @@ def slice_(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contri
     starts, ends = _integers(reverse, node, 1, "starts") or [], _integers(reverse, node, 2, "ends") or []
     axes = [axis % rank for axis in (_integers(reverse, node, 3, "axes") or range(len(starts)))]
     steps = _integers(reverse, node, 4, "steps") or [1] * len(starts)
-    g = reverse.dense(gradient, result, axes=axes)
+    g = gradient
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        if (start, step) == (0, 1) and end >= UNBOUNDED:
+            continue
+        g = reverse.dense(g, result, axes=[axis])
         size = _size(reverse, node, source, axis)
         chosen = range(size)[start:end:step]
         g = Gradient(_spread(reverse, g.name, axis, chosen, size, rank, source), g.lazy)

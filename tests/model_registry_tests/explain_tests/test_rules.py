@@ -235,6 +235,7 @@ CASES = [
     Case("concat", MAP, lambda c: c.node("Concat", "features", c.weights(2, 2, 3, 4), c.node("Exp", "features"), axis=1)),
     Case("concat-negative-axis", MAP, lambda c: c.node("Concat", c.node("Neg", "features"), "features", axis=-1)),
     Case("slice", MAP, lambda c: c.node("Slice", "features", c.ints(1, 0), c.ints(4, -1), c.ints(3, 2))),
+    Case("slice-of-an-open-axis", MAP, lambda c: c.node("Slice", "features", c.ints(0, 1), c.ints(2**31 - 1, 2), c.ints(0, 1))),
     Case("slice-with-steps", (2, 5, 4), lambda c: c.node("Slice", "features", c.ints(4), c.ints(-6), c.ints(2), c.ints(-2))),
     Case("pad", MAP, lambda c: c.node("Exp", c.node("Pad", "features", c.ints(0, 0, 1, 2, 0, 1, 0, 1)))),
     Case("gather-one", MAP, lambda c: c.node("Gather", "features", c.const(1, np.int64), axis=2)),

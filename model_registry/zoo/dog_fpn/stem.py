@@ -1,0 +1,94 @@
+"""The fixed stem: local contrast and a Laplacian pyramid, computed inside the graph, without weights.
+
+A network trained from scratch on a few hundred films does not find blob filters by itself; given them, it learns. Not for training:
+nothing here has parameters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+LEVELS = 6
+SIGMA = 1.2
+VARIANCE_FLOOR = 4e-4
+CHANNELS = 13
+
+
+def gaussian_taps(sigma: float) -> np.ndarray:
+    """A normalised one-dimensional Gaussian, cut at three sigma."""
+    radius = int(np.ceil(3 * sigma))
+    positions = np.arange(-radius, radius + 1, dtype=np.float64)
+    taps = np.exp(-0.5 * (positions / sigma) ** 2)
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def _blur(image: Any, taps: np.ndarray) -> Any:
+    image = ops.conv(image, taps.reshape(-1, 1, 1, 1), padding="same")
+    return ops.conv(image, taps.reshape(1, -1, 1, 1), padding="same")
+
+
+def _average(image: Any, factor: int) -> Any:
+    return ops.average_pool(image, factor, strides=factor)
+
+
+def _maximum(image: Any, factor: int) -> Any:
+    return ops.max_pool(image, factor, strides=factor)
+
+
+def _box(image: Any) -> Any:
+    """Two passes of a 7x7 mean: close to a Gaussian, at the cost of two pools."""
+    for _ in range(2):
+        image = ops.average_pool(image, 7, strides=1, padding="same")
+    return image
+
+
+def _resize(image: Any, size_hw: tuple[int, int]) -> Any:
+    return ops.image.resize(image, size_hw, interpolation="bilinear")
+
+
+@keras.saving.register_keras_serializable(package="mammoserve")
+class DogStem(keras.layers.Layer):
+    """(N, rows, columns, 2: intensity v and breast mask m) → (N, rows/4, columns/4, 13). Rows and columns divide by 32."""
+
+    def call(self, inputs: Any) -> Any:
+        rows, columns = inputs.shape[1:3]
+        full, grid = (rows, columns), (rows // 4, columns // 4)
+        v, m = inputs[..., 0:1], inputs[..., 1:2]
+        weight = _box(_average(m, 8)) + 1e-4
+        mean8 = _box(_average(v * m, 8)) / weight
+        square8 = _box(_average(v * v * m, 8)) / weight
+        deviation8 = ops.sqrt(ops.maximum(square8 - mean8 * mean8, 0.0) + VARIANCE_FLOOR)
+        mean = _resize(mean8, full)
+        n = (v - mean) * m / _resize(deviation8, full)
+        taps = gaussian_taps(SIGMA)
+        bands = []
+        level = n
+        for index in range(LEVELS):
+            smooth = _blur(level, taps)
+            bands.append(level - smooth)
+            if index < LEVELS - 1:
+                level = _average(smooth, 2)
+        return ops.concatenate(
+            [
+                _maximum(bands[0], 4) * 4.0,
+                _average(ops.abs(bands[0]), 4) * 8.0,
+                _maximum(bands[1], 2) * 4.0,
+                _average(ops.abs(bands[1]), 2) * 6.0,
+                _average(bands[1], 2) * 4.0,
+                bands[2] * 3.0,
+                *(_resize(band, grid) * 3.0 for band in bands[3:]),
+                _average(n, 4),
+                _average(v - 0.5 * m, 4),
+                _average(mean * m, 4) - 0.5,
+                _average(m, 4),
+            ],
+            axis=-1,
+        )
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        batch, rows, columns, _ = input_shape
+        return (batch, (rows or 0) // 4, (columns or 0) // 4, CHANNELS)
