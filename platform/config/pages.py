@@ -44,7 +44,7 @@ class _Page(View):
 
     def get(self, request: HttpRequest, job_id: uuid.UUID | None = None) -> HttpResponse:
         if self.needs_login and not request.user.is_authenticated:
-            return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.path})}")
+            return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}")
         path = settings.FRONTEND_DIST / self.file_name
         try:
             content, etag = _page_read(path, path.stat().st_mtime_ns)
