@@ -8,6 +8,7 @@ de-identification, SOP class policy or anything about the patient: intake does t
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from typing import Any
@@ -62,9 +63,12 @@ _READ_ERRORS = (
     struct.error,
     zlib.error,
 )
-_VIEW: dict[str, Any] = {"view_only": True}  # native pixels stay a view of the file's bytes; pydicom mistypes the option
+# native pixels stay a view of the file's bytes: pydicom would copy them, and warn, to clear unused bits that hardly ever hold
+# anything; _unused_bits_clear looks first. pydicom mistypes these options.
+_VIEW: dict[str, Any] = {"view_only": True, "correct_unused_bits": False}
 _PIXEL_DATA = Tag(0x7FE0, 0x0010)
 _OTHER_PIXELS = (Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009))
+_ENCAPSULATED_PIXELS = re.compile(rb"\xe0\x7f\x10\x00O[BW]\x00\x00\xff\xff\xff\xff")
 _HEADER_ALLOWANCE = 64 * 1024 * 1024  # of a deflated object, besides its pixels
 
 
@@ -113,6 +117,9 @@ def _dataset_read(data: bytes, max_pixels: int) -> Dataset:
         raise PreprocessingError("input:not_an_image", "no DICOM preamble and no image attributes")
     if last is not None and last.tag != _PIXEL_DATA and len(last.value or b"") < last.length < 0xFFFFFFFF:
         raise PreprocessingError("input:file_truncated", "the last element is incomplete")
+    if _PIXEL_DATA not in dataset and _ENCAPSULATED_PIXELS.search(data):
+        # pydicom drops an encapsulated element whose end it does not find
+        raise PreprocessingError("input:pixel_data_truncated", "the encapsulated pixels do not end")
     return dataset
 
 
@@ -230,8 +237,18 @@ def _native_decode(dataset: Dataset, syntax: pydicom.uid.UID) -> np.ndarray:
     except _READ_ERRORS as error:
         raise PreprocessingError("input:pixel_data_corrupt", type(error).__name__) from None
     if array.dtype == np.int8:
-        return array.astype(np.int16)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+        array = array.astype(np.int16)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return _unused_bits_clear(array, _pixel_format(dataset)[1])
+
+
+def _unused_bits_clear(array: np.ndarray, bits_stored: int) -> np.ndarray:
+    """Drop what stands above the stored bits (old overlays); the array itself, if nothing does."""
+    if array.dtype.kind == "i":
+        bound = 2 ** (bits_stored - 1)
+        return array if -bound <= array.min() and array.max() < bound else sign_extend(values=array, bits_stored=bits_stored)
+    return array if array.max() < 2**bits_stored else array & array.dtype.type(2**bits_stored - 1)
 
 
 def _compressed_decode(dataset: Dataset, frame: bytes, *, syntax: pydicom.uid.UID, hw: tuple[int, int]) -> np.ndarray:
