@@ -1,0 +1,221 @@
+"""A person's way through the pages, in headless Chromium against the real processes: sign in, upload, watch, read, sign out.
+
+Skips, and says so, where the machine has no Chromium. Any message of the page's security policy fails the test.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from inference_worker.contract.failures import CATALOGUE
+from model_registry.phantom import PhantomView
+from tests.end_to_end_tests.stack import Stack
+
+pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
+
+STEP_LIMIT_MS = 20_000
+RESULT_LIMIT_MS = 60_000
+OFFLINE_FLAGS = [
+    "--no-sandbox",  # continuous integration runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium() -> str | None:
+    """The browser to use: CHROMIUM_PATH, else the one on PATH."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM_PATH") or next((found for name in names if (found := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    if path is None:
+        pytest.skip(
+            "NO BROWSER: the pages were not tested. Install Chromium (Debian: apt-get install chromium) or set CHROMIUM_PATH."
+        )
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=OFFLINE_FLAGS)
+        yield started
+        started.close()
+
+
+class Watched:
+    """A page of its own session, and everything that went wrong on it."""
+
+    def __init__(self, context: BrowserContext, stack: Stack) -> None:
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(STEP_LIMIT_MS)
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("request", lambda request: self._see(request.url, stack.url))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _see(self, url: str, own: str) -> None:
+        if not url.startswith((own, "blob:", "data:")):
+            self.foreign.append(url)
+
+
+@pytest.fixture
+def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
+    context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900})
+    yield Watched(context, stack)
+    context.close()
+
+
+def sign_in(watched: Watched, stack: Stack, *, address: str = "/") -> Page:
+    """Through the login page, to which an anonymous visitor is sent."""
+    page = watched.page
+    page.goto(address)
+    expect(page).to_have_url(re.compile(r"/login\?next="))
+    page.locator("#username").fill(stack.access["username"])
+    page.locator("#password").fill(stack.access["password"])
+    page.locator("#login-submit").click()
+    expect(page).to_have_url(re.compile(re.escape(stack.url) + re.escape(address) + "$"))
+    return page
+
+
+def upload(page: Page, files: list[Path], *, external_id: str) -> None:
+    """Choose the files, name the study, submit; ends on the job's page."""
+    page.goto("/upload")
+    page.locator("#picker").set_input_files([str(path) for path in files])
+    expect(page.locator("#file-list > li")).to_have_count(len(files))
+    page.locator("#external-id").fill(external_id)
+    page.locator("#submit").click()
+    expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
+
+
+def heatmaps_painted(page: Page) -> int:
+    """How many heatmap layers have pixels."""
+    return int(
+        page.evaluate(
+            "[...document.querySelectorAll('img.view__heatmap')].filter(image => image.complete && image.naturalWidth).length"
+        )
+    )
+
+
+def heatmap_opacity(page: Page) -> float:
+    return float(page.locator("img.view__heatmap").first.evaluate("image => getComputedStyle(image).opacity"))
+
+
+@pytest.fixture
+def four_views(tmp_path: Path, phantom: list[PhantomView]) -> list[Path]:
+    """Three views as DICOM and one as PNG, as a person might have them."""
+    paths = []
+    for number, view in enumerate(phantom):
+        as_png = number == len(phantom) - 1
+        path = tmp_path / f"{view.image_laterality}_{view.view_position}.{'png' if as_png else 'dcm'}"
+        path.write_bytes(view.to_png_bytes() if as_png else view.to_dicom_bytes())
+        paths.append(path)
+    return paths
+
+
+def test_a_person_signs_in_uploads_four_views_and_reads_the_result(
+    watched: Watched, stack: Stack, four_views: list[Path]
+) -> None:
+    page = sign_in(watched, stack, address="/upload")
+    upload(page, four_views, external_id="browser-four-views")
+
+    # It ends by itself, without a reload.
+    expect(page.locator("#job-result .viewer")).to_be_visible(timeout=RESULT_LIMIT_MS)
+    expect(page.locator(".hanging__cell .view")).to_have_count(4)
+    expect(page.get_by_text("Research use only").first).to_be_visible()
+    job_id = page.url.rpartition("/")[2]
+    result = stack.client.get(f"/api/v1/jobs/{job_id}/result").json()
+    side = page.locator(".result__side")
+    for label in result["classes"]:
+        expect(side.get_by_text(re.compile(label, re.I)).first).to_be_visible()
+    expect(side).to_contain_text(result["package"]["version"])
+
+    drawn = sum(
+        map_["raw_maximum"] > 0
+        for image in result["images"]
+        for map_ in image["heatmaps"]
+        if map_["target"] == result["suspicion"]["target"]
+    )
+    page.wait_for_function(f"document.querySelectorAll('img.view__heatmap').length === {drawn}")
+    page.wait_for_function(
+        "[...document.querySelectorAll('img.view__heatmap')].every(image => image.complete && image.naturalWidth > 0)"
+    )
+    assert heatmaps_painted(page) == drawn > 0
+    assert watched.complaints == []
+    assert watched.foreign == []
+
+
+def test_the_opacity_slider_fades_and_the_switch_removes_the_heatmap(
+    watched: Watched, stack: Stack, four_views: list[Path]
+) -> None:
+    page = sign_in(watched, stack)
+    upload(page, four_views, external_id="browser-heatmap")
+    expect(page.locator("#job-result .viewer")).to_be_visible(timeout=RESULT_LIMIT_MS)
+    slider = page.locator("#heatmap-opacity")
+    slider.fill("25")
+    assert heatmap_opacity(page) == pytest.approx(0.25, abs=0.01)
+    slider.fill("100")
+    assert heatmap_opacity(page) == pytest.approx(1.0, abs=0.01)
+    page.locator("#heatmap-on").uncheck()
+    expect(page.locator("img.view__heatmap:visible")).to_have_count(0)
+    expect(slider).to_be_disabled()
+    page.locator("#heatmap-on").check()
+    expect(page.locator("img.view__heatmap:visible").first).to_be_visible()
+    page.locator("input[name=heatmap-target]").last.check(force=True)
+    assert watched.complaints == []
+
+
+def test_the_worklist_shows_the_job_and_a_refused_file_shows_the_servers_reason(
+    watched: Watched, stack: Stack, tmp_path: Path, four_views: list[Path]
+) -> None:
+    page = sign_in(watched, stack)
+    upload(page, four_views[:1], external_id="browser-worklist")
+    page.goto("/")
+    expect(page.get_by_text("browser-worklist").first).to_be_visible()
+
+    foreign = pydicom.dcmread(four_views[0])
+    foreign.Modality = "CT"
+    foreign.SOPClassUID = foreign.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
+    foreign.save_as(tmp_path / "slice.dcm")
+    page.goto("/upload")
+    page.locator("#picker").set_input_files(str(tmp_path / "slice.dcm"))
+    page.locator("#submit").click()
+    problem = page.locator("#upload-problem")
+    expect(problem).to_be_visible()
+    expect(problem).to_contain_text(CATALOGUE["input:not_mammography"].message)
+    expect(problem).to_contain_text(CATALOGUE["input:not_mammography"].action)
+    # The browser itself reports the 4xx; the pages add nothing of their own.
+    assert [complaint for complaint in watched.complaints if "status of 4" not in complaint] == []
+
+
+def test_a_wrong_password_is_refused_and_signing_out_closes_the_door(watched: Watched, stack: Stack) -> None:
+    page = watched.page
+    page.goto("/login")
+    page.locator("#username").fill("nobody-of-this-name")
+    page.locator("#password").fill("not the password")
+    page.locator("#login-submit").click()
+    expect(page.locator("#login-error")).to_be_visible()
+    expect(page).to_have_url(re.compile("/login"))
+
+    sign_in(watched, stack)
+    page.locator("#account-toggle").click()
+    page.locator("#sign-out").click()
+    expect(page).to_have_url(re.compile("/login"))
+    page.goto("/upload")
+    expect(page).to_have_url(re.compile(r"/login\?next="))
+    assert [complaint for complaint in watched.complaints if "status of 4" not in complaint] == []
