@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import uuid
 from importlib import import_module
@@ -72,7 +73,7 @@ class ObjectStore:
             except FileNotFoundError:  # the folder is made on the first write only: most writes find it there
                 self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
                 self._filesystem.pipe_file(temporary, data)
-            self._filesystem.mv(temporary, path)
+            os.replace(temporary, path)  # fsspec's own move may fall back to copying, which is not atomic
         except self._errors as error:
             raise _storage_failure(key, error) from error
 

@@ -24,7 +24,7 @@ class PictureSizes:
 
     preview: int = 1024
     heatmap: int = 512
-    overlay: int = 768
+    overlay: int = 512
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
+
 from inference_worker import __version__
 from inference_worker.attempts import AttemptRegister
 from inference_worker.contract.events import WorkerHeartbeat
@@ -42,6 +44,7 @@ class WorkerRuntime:
 
 def runtime_create(*, settings: WorkerSettings, publish: Callable[[list[dict[str, Any]]], None]) -> WorkerRuntime:
     """Build the parts. Loads no model; the first order does."""
+    cv2.setNumThreads(1)  # views and orders already run side by side; OpenCV's own pool would only contend for the cores
     store = ObjectStore(url=settings.object_store_url)
     attempts = AttemptRegister()
     engine = Engine(packages=PackageCache(folder=settings.package_cache_dir, store=store), settings=settings)

@@ -121,7 +121,7 @@ def test_a_missing_field_is_named(field: str) -> None:
 def test_a_missing_field_deep_inside_is_named() -> None:
     wire = an_order()
     del wire["images"][0]["sha256"]
-    with pytest.raises(ContractViolation, match="ImageReference.sha256 is missing"):
+    with pytest.raises(ContractViolation, match=r"ImageReference\.sha256 is missing"):
         InferenceOrder.from_wire(wire)
 
 

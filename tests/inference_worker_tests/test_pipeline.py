@@ -230,5 +230,5 @@ def test_pictures_are_bounded_by_the_settings(bench_with: Callable[..., Bench]) 
     (image,) = run(bench, bench.order(bench.package_add(), bench.image_add(png(large)))).images
     assert (image.preview_rows, image.preview_columns) == (1024, 768)
     assert opened(bench, image.heatmaps[3].heatmap_key).shape == (512, 384)
-    assert opened(bench, image.heatmaps[3].overlay_key).shape == (768, 576, 3)
+    assert opened(bench, image.heatmaps[3].overlay_key).shape == (512, 384, 3)
     assert image.assessment is Assessment.ASSESSED
