@@ -101,7 +101,8 @@ def phantom_study(
     for number, (image_laterality, view_position) in enumerate(VIEWS):
         view_rng = np.random.default_rng(np.random.SeedSequence((seed, number)))
         planned = plan if side == image_laterality else None
-        pixels, lesions, spacing = _view_pixels(view_rng, shape, image_laterality, view_position, size_hw, planned)
+        lesion_rng = np.random.default_rng(np.random.SeedSequence((seed, number, 1)))
+        pixels, lesions, spacing = _view_pixels(view_rng, lesion_rng, shape, image_laterality, view_position, size_hw, planned)
         views.append(
             PhantomView(
                 image_laterality=image_laterality,
@@ -121,13 +122,17 @@ def phantom_study(
 
 def _view_pixels(
     rng: np.random.Generator,
+    lesion_rng: np.random.Generator,
     shape: BreastShape,
     image_laterality: Laterality,
     view_position: ViewPosition,
     size_hw: tuple[int, int],
     plan: LesionPlan | None,
 ) -> tuple[np.ndarray, tuple[Lesion, ...], float]:
-    """Stored values, findings and pixel spacing. Tissue is drawn coarsely and enlarged; findings and grain at full size."""
+    """Stored values, findings and pixel spacing. Tissue is drawn coarsely and enlarged; findings and grain at full size.
+
+    Findings have their own generator, so that a view with one differs from the view without it in that place alone.
+    """
     spacing = _FIELD_HEIGHT_MM / size_hw[0]
     coarse = min(1.0, _DRAWING_SIDE / max(size_hw))
     drawing_hw = (round(size_hw[0] * coarse), round(size_hw[1] * coarse))
@@ -140,7 +145,7 @@ def _view_pixels(
     if plan is not None:
         row, column = _lesion_place(plan, shape, drawn.nipple, drawn.distance_mm)
         centre, radius = ((column + 0.5) * ratio - 0.5, (row + 0.5) * ratio - 0.5), plan.radius_mm / spacing
-        lesion_draw(values=values, rng=rng, kind=plan.kind, centre=centre, radius=radius, pixel_mm=spacing)
+        lesion_draw(values=values, rng=lesion_rng, kind=plan.kind, centre=centre, radius=radius, pixel_mm=spacing)
         if image_laterality == "R":
             centre = (size_hw[1] - 1 - centre[0], centre[1])
         lesions = (Lesion(kind=plan.kind, centre=centre, radius=radius),)

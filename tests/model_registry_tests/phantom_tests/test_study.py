@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,7 +51,7 @@ def test_every_mandatory_attribute_of_the_mammography_object_is_there(photometri
         for attribute in attributes[module["key"]]
         if not attribute["path"]
         and attribute["type"] not in NOT_REQUIRED
-        and (attribute["keyword"] not in dataset or (attribute["type"] == "1" and not dataset[attribute["keyword"]].value != ""))
+        and (attribute["keyword"] not in dataset or (attribute["type"] == "1" and dataset[attribute["keyword"]].value == ""))
     ]
     assert missing == []
     assert dataset.PresentationLUTShape == ("INVERSE" if photometric == "MONOCHROME1" else "IDENTITY")
@@ -117,15 +119,15 @@ def test_texture_falls_off_as_the_third_power_of_frequency() -> None:
     power = np.abs(np.fft.fft2(field)) ** 2
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(512), np.fft.fftfreq(512))) * 512
     bands = np.geomspace(4, 200, 12)
-    means = [power[(frequency >= low) & (frequency < high)].mean() for low, high in zip(bands[:-1], bands[1:], strict=True)]
+    means = [power[(frequency >= low) & (frequency < high)].mean() for low, high in pairwise(bands)]
     slope = np.polyfit(np.log(np.sqrt(bands[:-1] * bands[1:])), np.log(means), 1)[0]
     assert slope == pytest.approx(-3.0, abs=0.15)
 
 
 def test_png_output_is_the_windowed_view_and_the_stored_values() -> None:
     view = phantom_study(seed=2, size_hw=SMALL)[0]
-    eight = cv2.imdecode(np.frombuffer(view.to_png_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    sixteen = cv2.imdecode(np.frombuffer(view.to_png_bytes(bits=16), np.uint8), cv2.IMREAD_UNCHANGED)
+    eight: Any = cv2.imdecode(np.frombuffer(view.to_png_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    sixteen: Any = cv2.imdecode(np.frombuffer(view.to_png_bytes(bits=16), np.uint8), cv2.IMREAD_UNCHANGED)
     assert (eight.dtype, sixteen.dtype) == (np.uint8, np.uint16)
     np.testing.assert_array_equal(sixteen // 16, view.pixels)
     result = image_prepare(
@@ -139,6 +141,6 @@ def test_png_output_is_the_windowed_view_and_the_stored_values() -> None:
     "options",
     [{"size_hw": (64, 512)}, {"size_hw": (512, 9000)}, {"transfer_syntax": "gif"}, {"lesion": "cyst"}, {"density": "E"}],
 )
-def test_an_option_that_does_not_exist_is_an_error(options: dict[str, object]) -> None:
+def test_an_option_that_does_not_exist_is_an_error(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         phantom_study(seed=1, **options)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -184,7 +185,7 @@ def test_attributes_that_real_files_lack_are_not_needed() -> None:
         ({"Rows": 60000, "Columns": 60000}, "input:dimensions_too_large"),
     ],
 )
-def test_a_header_that_cannot_be_right_is_refused(attributes: dict[str, object], code: str) -> None:
+def test_a_header_that_cannot_be_right_is_refused(attributes: dict[str, Any], code: str) -> None:
     assert code_of(dicom_bytes(ramp(), **attributes)) == code
 
 
@@ -233,7 +234,7 @@ def test_a_file_cut_off_in_its_pixels_is_refused(syntax: str) -> None:
 @pytest.mark.parametrize("syntax", ["jpeg-lossless", "jpeg-ls", "jpeg-2000", "rle", "explicit-le"])
 def test_damaged_bytes_yield_an_image_or_an_input_code_and_nothing_else(syntax: str) -> None:
     intact = phantom_study(seed=1, size_hw=(128, 128), transfer_syntax=syntax)[0].to_dicom_bytes()
-    refused = 0
+    refusals = []
     for seed in range(150):
         dice = random.Random(seed)
         damaged = bytearray(intact)
@@ -244,9 +245,9 @@ def test_damaged_bytes_yield_an_image_or_an_input_code_and_nothing_else(syntax: 
             image = image_decode(data=bytes(damaged), media_type=DICOM)
             assert image.stored.ndim == 2
         except PreprocessingError as refusal:
-            refused += 1
-            assert refusal.code.startswith("input:")
-    assert refused > 10
+            refusals.append(refusal.code)
+    assert len(refusals) > 10
+    assert all(code.startswith("input:") for code in refusals)
 
 
 def test_a_refusal_carries_no_trace_of_the_headers_values() -> None:

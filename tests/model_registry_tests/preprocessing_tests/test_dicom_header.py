@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -10,7 +12,7 @@ from model_registry.preprocessing import DecodedImage, image_decode
 from tests.model_registry_tests.preprocessing_tests.factories import dicom_bytes
 
 
-def decoded(**attributes: object) -> DecodedImage:
+def decoded(**attributes: Any) -> DecodedImage:
     return image_decode(data=dicom_bytes(np.zeros((8, 8), np.uint16), **attributes), media_type="application/dicom")
 
 
@@ -35,7 +37,7 @@ def view_code(value: str) -> list[Dataset]:
         ({}, None),
     ],
 )
-def test_view_is_taken_from_position_then_code_then_vendor(attributes: dict[str, object], view: str | None) -> None:
+def test_view_is_taken_from_position_then_code_then_vendor(attributes: dict[str, Any], view: str | None) -> None:
     assert decoded(**attributes).view_position == view
 
 
@@ -43,7 +45,7 @@ def test_view_is_taken_from_position_then_code_then_vendor(attributes: dict[str,
     ("attributes", "laterality"),
     [({"ImageLaterality": "L"}, "L"), ({"Laterality": "R"}, "R"), ({"ImageLaterality": "B"}, None), ({}, None)],
 )
-def test_laterality_is_left_right_or_unknown(attributes: dict[str, object], laterality: str | None) -> None:
+def test_laterality_is_left_right_or_unknown(attributes: dict[str, Any], laterality: str | None) -> None:
     assert decoded(**attributes).image_laterality == laterality
 
 
@@ -57,7 +59,7 @@ def test_laterality_is_left_right_or_unknown(attributes: dict[str, object], late
         ({"Modality": "OT"}, None),
     ],
 )
-def test_acquisition_is_film_digital_or_unknown(attributes: dict[str, object], acquisition: str | None) -> None:
+def test_acquisition_is_film_digital_or_unknown(attributes: dict[str, Any], acquisition: str | None) -> None:
     assert decoded(**attributes).acquisition == acquisition
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -15,9 +16,9 @@ from model_registry.preprocessing.display import display_values
 from tests.model_registry_tests.preprocessing_tests.factories import dicom_bytes, lut
 
 
-def shown(data: bytes, **step: object) -> np.ndarray:
+def shown(data: bytes, **step: Any) -> np.ndarray:
     image = image_decode(data=data, media_type="application/dicom")
-    return display_values(image=image, stored=image.stored, step=Display(**step)).values  # type: ignore[arg-type]
+    return display_values(image=image, stored=image.stored, step=Display(**step)).values
 
 
 def values_row(*values: int, dtype: str = "uint16") -> np.ndarray:
@@ -96,13 +97,13 @@ def test_a_voi_lut_shorter_than_it_says_counts_as_absent() -> None:
 
 
 def test_monochrome1_is_inverted_after_the_window() -> None:
-    window = {"WindowCenter": 50, "WindowWidth": 100, "VOILUTFunction": "LINEAR_EXACT"}
+    window: dict[str, Any] = {"WindowCenter": 50, "WindowWidth": 100, "VOILUTFunction": "LINEAR_EXACT"}
     data = dicom_bytes(values_row(0, 25, 100), PhotometricInterpretation="MONOCHROME1", **window)
     np.testing.assert_allclose(shown(data)[0], [1, 0.75, 0])
 
 
 def test_padding_is_black_in_either_polarity() -> None:
-    padded = {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 5, "WindowCenter": 50, "WindowWidth": 100}
+    padded: dict[str, Any] = {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 5, "WindowCenter": 50, "WindowWidth": 100}
     values = values_row(0, 3, 5, 6, 100)
     inverted = shown(dicom_bytes(values, PhotometricInterpretation="MONOCHROME1", **padded))[0]
     assert inverted[:3].tolist() == [0, 0, 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -120,7 +122,7 @@ def test_the_affine_takes_a_bright_dot_to_where_it_lands_in_the_tensor(mirrored:
     plain = np.where(breast, 800 + columns / 2 + rows / 4, 0)
     column, row = 437.0, 1203.0
     dot = 1500 * np.exp(-(np.square(columns - column) + np.square(rows - row)) / (2 * 14**2))
-    window = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 2048, "WindowWidth": 4096}
+    window: dict[str, Any] = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 2048, "WindowWidth": 4096}
     results = []
     for values in (plain, plain + dot):
         stored = np.rint(values).astype(np.uint16)[:, :: -1 if mirrored else 1]
@@ -274,7 +276,7 @@ def test_preview_is_windowed_bright_uncropped_and_its_affine_is_exact() -> None:
     preview = image_preview(image=image_decode(data=view.to_dicom_bytes(), media_type="application/dicom"), longer_side=1000)
     assert preview.pixels.shape == (1000, 812)
     assert preview.pixels.dtype == np.uint8
-    expected = cv2.imdecode(np.frombuffer(view.to_png_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    expected: Any = cv2.imdecode(np.frombuffer(view.to_png_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     expected = cv2.resize(expected, (812, 1000), interpolation=cv2.INTER_AREA)
     assert np.abs(preview.pixels.astype(int) - expected).mean() < 1
     corners = points_apply(matrix=preview.preview_from_source, points=np.array([[-0.5, -0.5], [1663.5, 2047.5]]))
