@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import globals from 'globals';
 
 export default [
-  { ignores: ['dist/', 'node_modules/'] },
+  { ignores: ['**/dist/', '**/node_modules/'] },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2024, sourceType: 'module', globals: { ...globals.browser } },
@@ -24,7 +24,11 @@ export default [
       ],
     },
   },
-  { files: ['src/**/*-worker.js'], languageOptions: { globals: { ...globals.worker } } },
-  { files: ['src/theme-boot.js'], languageOptions: { sourceType: 'script' } },
-  { files: ['build/**/*.js', '*.config.js'], languageOptions: { globals: { ...globals.node } } },
+  { files: ['**/src/**/*-worker.js'], languageOptions: { globals: { ...globals.worker } } },
+  { files: ['**/src/theme-boot.js'], languageOptions: { sourceType: 'script' } },
+  { files: ['**/build/**/*.js', '**/*.config.js'], languageOptions: { globals: { ...globals.node } } },
+  {
+    files: ['**/frontend_tests/**/*.js'],
+    languageOptions: { globals: { ...globals.node, ...globals.vitest } },
+  },
 ];

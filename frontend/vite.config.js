@@ -1,9 +1,13 @@
+import path from 'node:path';
+
 import { defineConfig } from 'vite';
 
 import { ejsPages } from './build/ejs-pages.js';
 import { pages } from './build/pages.js';
 
 export default defineConfig({
+  resolve: { alias: { '@': path.resolve('src') } },
+  server: { fs: { allow: ['..'] } },
   appType: 'mpa',
   base: '/',
   publicDir: 'public',
@@ -29,7 +33,9 @@ export default defineConfig({
   },
   test: {
     environment: 'jsdom',
-    include: ['src/**/*.test.js', '../tests/frontend_tests/**/*.test.js'],
+    globals: true, // the tests live outside this folder and so cannot import vitest by name
+    dir: '../tests/frontend_tests',
+    include: ['**/*.test.js'],
     restoreMocks: true,
   },
 });

@@ -17,7 +17,10 @@ export class ApiProblem extends Error {
 
   /** Everything a person should read, without saying the same thing twice. */
   get sentences() {
-    const fields = this.errors.map(({ field, message }) => (field ? `${field}: ${message}` : message));
+    const fields = this.errors.map(({ field, fileIndex, message }) => {
+      const place = fileIndex === null ? field : t('errors.fileNumber', { n: fileIndex + 1 });
+      return place ? `${place}: ${message}` : message;
+    });
     return [...new Set([this.detail, ...fields, this.action].filter(Boolean))];
   }
 }

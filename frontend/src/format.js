@@ -29,13 +29,13 @@ export function significant(value, digits = 3) {
 /** Seconds as “340 ms”, “8 s”, “3 min”, “1 h 20 min”. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return t('common.none');
-  if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
-  if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
-  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))}\u00a0ms`;
+  if (seconds < 10) return `${Number(seconds.toFixed(1))}\u00a0s`;
+  if (seconds < 90) return `${Math.round(seconds)}\u00a0s`;
   const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return `${minutes}\u00a0min`;
   const rest = minutes % 60;
-  return rest ? `${Math.floor(minutes / 60)} h ${rest} min` : `${minutes / 60} h`;
+  return rest ? `${Math.floor(minutes / 60)}\u00a0h ${rest}\u00a0min` : `${minutes / 60}\u00a0h`;
 }
 
 const steps = [

@@ -46,7 +46,7 @@ export function certaintyRing({ suspicion, threshold, small = false }) {
         transform: 'rotate(-90 50 50)',
         'stroke-dasharray': `${round(suspicion * circumference)} ${round(circumference)}`,
       }),
-    stated && tick(threshold),
+    known && stated && tick(threshold),
     svg('text', { className: 'ring__value', x: 50, y: small ? 56 : 50, 'text-anchor': 'middle' }, percent(suspicion)),
     !small &&
       svg(

@@ -55,7 +55,7 @@ export function jobRow(job, { onAction, now = Date.now() }) {
           'span',
           { title: `${job.package.name} ${job.package.version} · ${digestShort(job.package.digest)}` },
           h('span', { className: 'worklist__package' }, job.package.name),
-          ' ',
+          h('br'),
           h('span', { className: 'worklist__version' }, job.package.version),
         ),
     ),

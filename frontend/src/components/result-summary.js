@@ -32,7 +32,11 @@ function studyPart(result) {
   const { values, word } = shownProbabilities(study);
   return [
     certaintyRing({ suspicion: study.suspicion, threshold: suspicion.threshold }),
-    h('p', { className: 'summary__hint' }, t('result.suspicionOf', { classes: suspicion.classes.join(' + ') })),
+    h(
+      'p',
+      { className: 'summary__hint' },
+      t('result.suspicionOf', { kind: word, classes: suspicion.classes.join(' + ') }),
+    ),
     h('h3', { className: 'summary__subtitle' }, t('result.perClass'), h('span', { className: 'summary__tag' }, word)),
     classBars({ probabilities: values, classes, label: study.label }),
   ];
@@ -40,7 +44,7 @@ function studyPart(result) {
 
 function notValidatedPart(result) {
   const items = result.intended_use?.not_validated ?? [];
-  if (!items.length) return null;
+  if (!items.length || result.study.assessment === 'not_assessable') return null;
   return h(
     'div',
     { className: 'caution-box' },
@@ -127,6 +131,7 @@ export function resultSummary(result, { nameOf }) {
       ),
     cautionsPart(result, nameOf),
     point &&
+      result.study.assessment !== 'not_assessable' &&
       h(
         'p',
         { className: 'summary__hint' },
@@ -137,7 +142,7 @@ export function resultSummary(result, { nameOf }) {
       'div',
       { className: 'research-box' },
       icon('warning'),
-      h('p', {}, h('strong', {}, `${t('result.researchTitle')}. `), result.disclaimer || t('disclaimer.long')),
+      h('p', {}, result.disclaimer || `${t('disclaimer.badge')}. ${t('disclaimer.long')}`),
     ),
   );
 }

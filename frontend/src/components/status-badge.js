@@ -36,13 +36,14 @@ export function outcomeBadge(outcome) {
   if (outcome.assessment === 'not_assessable') {
     return h('span', { className: 'outcome outcome--none' }, icon('slash'), t('worklist.notAssessable'));
   }
+  // suspicion first: it is what the package validates, while its split into labels may not be
   return h(
     'span',
     { className: 'outcome' },
-    outcome.label &&
-      h('span', { className: `outcome__label tone-${classTone(outcome.label, [outcome.label])}` }, outcome.label),
     outcome.suspicion !== null &&
       outcome.suspicion !== undefined &&
-      h('span', { className: 'outcome__suspicion' }, t('worklist.suspicion', { value: percent(outcome.suspicion) })),
+      h('span', { className: 'outcome__suspicion', title: t('result.suspicion') }, percent(outcome.suspicion)),
+    outcome.label &&
+      h('span', { className: `outcome__label tone-${classTone(outcome.label, [outcome.label])}` }, outcome.label),
   );
 }

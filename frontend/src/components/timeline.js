@@ -41,7 +41,7 @@ export function progressCard(job) {
       !running && fact(t('job.position'), job.queue_position ?? t('common.none')),
       fact(
         t('job.eta'),
-        eta === null ? t('worklist.etaUnknown') : t('worklist.eta', { time: duration(Math.max(1, eta)) }),
+        eta === null ? t('worklist.etaUnknown') : t('job.etaValue', { time: duration(Math.max(1, eta)) }),
       ),
       fact(t('job.attempt'), `${job.attempt} / ${job.max_attempts}`),
       fact(t('job.priority'), tOr(`priority.${job.priority}`, job.priority)),

@@ -23,6 +23,12 @@ function scores(image, result) {
   );
 }
 
+/** The cautions of this view that are not those of every view; what all share stands once, in the summary. */
+export function cautionsOwn(image, images) {
+  const everywhere = ({ code }) => images.every((other) => other.cautions?.some((one) => one.code === code));
+  return (image.cautions ?? []).filter((caution) => images.length === 1 || !everywhere(caution));
+}
+
 function downloadLink(address, name, words) {
   const safe = artifactUrl(address);
   return safe && h('a', { className: 'view__link', href: safe, download: name }, icon('download'), words);
@@ -30,6 +36,7 @@ function downloadLink(address, name, words) {
 
 /** Returns { node, heatmapShow({ target, on }) }. `onEnlarge(image)` when the reader wants this view alone. */
 export function viewCardCreate(image, result, { onEnlarge }) {
+  const own = cautionsOwn(image, result.images);
   const title = viewTitle(image);
   const side = image.image_laterality === 'R' ? 'right' : image.image_laterality === 'L' ? 'left' : 'none';
   const frame = h('div', { className: `view__frame view__frame--${side}` });
@@ -73,11 +80,11 @@ export function viewCardCreate(image, result, { onEnlarge }) {
       enlarge,
     ),
     frame,
-    image.cautions?.length > 0 &&
+    own.length > 0 &&
       h(
         'ul',
         { className: 'view__cautions' },
-        image.cautions.map((caution) => h('li', {}, icon('warning'), h('span', {}, caution.message))),
+        own.map((caution) => h('li', {}, icon('warning'), h('span', {}, caution.message))),
       ),
     image.assessment === 'not_assessable' && h('p', { className: 'map-words' }, t('result.notAssessableText')),
     words,

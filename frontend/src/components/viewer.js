@@ -138,7 +138,7 @@ export function viewerCreate(result) {
       button.title = words;
     }
     hanging.classList.toggle('hanging--alone', !alone);
-    cards.get(image.id).node.scrollIntoView({ block: 'nearest' });
+    cards.get(image.id).node.scrollIntoView({ block: 'start' });
   }
 
   const cardOf = (image) => {
@@ -164,7 +164,7 @@ export function viewerCreate(result) {
   return h(
     'section',
     { className: 'viewer', 'aria-label': t('result.views'), 'data-bs-theme': 'dark' },
-    bar.node,
+    result.images.some((image) => image.heatmaps?.length) && bar.node,
     hanging,
     h(
       'p',

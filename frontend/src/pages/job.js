@@ -59,8 +59,9 @@ function actionsShow(job) {
 
 function headShow(job) {
   const name = studyName(job);
+  const heading = job.study?.external_id ? t('job.headingPlain', { id: name }) : t('job.headingNone');
   document.title = `${tOr(`status.${job.status}`, job.status)} · ${name} · ${t('product')}`;
-  textSet(byId('study-title'), t('job.headingPlain', { id: name }));
+  textSet(byId('study-title'), heading);
   byId('status-badge').replaceChildren(statusBadge(job.status));
   const parts = [
     t('job.submitted', { time: dateTime(job.created_at) }),
@@ -99,7 +100,7 @@ async function resultShow() {
       h(
         'div',
         { className: 'result' },
-        viewerCreate(result),
+        h('div', { className: 'result__main' }, viewerCreate(result), numbersCard(result, { nameOf: viewTitle })),
         h(
           'div',
           { className: 'result__side' },
@@ -107,7 +108,6 @@ async function resultShow() {
           provenanceCard(result, { onCopy: (text) => copy(text, 'result.digestCopied') }),
         ),
       ),
-      numbersCard(result, { nameOf: viewTitle }),
     );
     resultShown = true;
     byId('job-state').replaceChildren();

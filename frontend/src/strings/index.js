@@ -3,7 +3,7 @@ import { en } from './en.js';
 
 const catalogue = en;
 
-/** `t('jobs.age', { n: 3 })`: the string at that path, `{n}` filled in. Throws RangeError on an unknown path. */
+/** `t('worklist.attempt', { n: 2, max: 3 })`: the string at that path, `{n}` filled in. Throws RangeError on an unknown path. */
 export function t(path, values = {}) {
   const found = path.split('.').reduce((node, key) => node?.[key], catalogue);
   if (typeof found !== 'string') throw new RangeError(`no string at ${path}`);
