@@ -1,0 +1,1 @@
+"""Figures of a model with their uncertainty. Offline only."""
