@@ -134,7 +134,7 @@ class OutboxMessage(models.Model):
             models.Index(
                 fields=["queue", "not_before", "id"], name="outbox_unpublished", condition=models.Q(published_at=None, done=False)
             ),
-            models.Index(fields=["queue", "not_before", "id"], name="outbox_waiting", condition=models.Q(done=False)),
+            models.Index(fields=["queue", "not_before", "id", "done"], name="outbox_waiting", condition=models.Q(done=False)),
             models.Index(fields=["queue", "published_at"], name="outbox_in_flight", condition=models.Q(done=False)),
             models.Index(fields=["queue", "taken_at"], name="outbox_taken", condition=models.Q(taken_at__isnull=False)),
         ]

@@ -116,7 +116,7 @@ def orders_lost_return() -> int:
         )
         if suspects:
             is_lost = _lost_rule(queue, now=now, patience=patience, idle_worker=idle_worker)
-            lost += [pk for pk, published_at, count in suspects if is_lost(published_at, count)]
+            lost += [pk for pk, published_at, count in suspects if published_at and is_lost(published_at, count)]
     if not lost:
         return 0
     return OutboxMessage.objects.filter(pk__in=lost, done=False).update(published_at=None)

@@ -41,8 +41,9 @@ def result_columns(*, payload: Mapping[str, Any] | None, job: Job) -> dict[str, 
     for key in _keys(result):
         if not key.startswith(folder) or ".." in key.split("/"):
             raise ContractViolation("result names an artifact outside its attempt's folder")
-    for scored in (result.study, *result.breasts, *result.images):
-        _scores_check(scored, classes=result.classes)
+    scored: list[AggregateResult | ImageResult] = [result.study, *result.breasts, *result.images]
+    for item in scored:
+        _scores_check(item, classes=result.classes)
     return {
         "assessment": result.study.assessment.value,
         "label": result.study.label or "",

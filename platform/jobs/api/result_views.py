@@ -84,7 +84,8 @@ class ArtifactView(APIView):
         responses={(200, "image/png"): OpenApiTypes.BINARY, 404: NOT_FOUND},
     )
     def get(self, request: Request, job_id: uuid.UUID, name: str) -> HttpResponseBase:
-        result = Result.objects.filter(job_id=job_id, job__site_id=caller(request).site_id).select_related("job").first()
+        site = caller(request).site
+        result = Result.objects.filter(job_id=job_id, job__site=site, job__site__isnull=False).select_related("job").first()
         if result is None:
             raise Http404
         prefix = artifact_prefix(job=result.job, attempt=result.attempt)

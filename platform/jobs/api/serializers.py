@@ -109,7 +109,7 @@ class JobFailureSerializer(FailureSerializer):
 
 class OutcomeSerializer(serializers.Serializer):
     assessment = serializers.ChoiceField(choices=_ASSESSMENT)
-    label = serializers.CharField(allow_null=True)
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF keeps fields apart from attributes
     suspicion = serializers.FloatField(allow_null=True)
 
 
@@ -212,7 +212,7 @@ class ScoredSerializer(serializers.Serializer):
     """Scores of an image, a breast or the study; all null where it is not assessable."""
 
     assessment = serializers.ChoiceField(choices=_ASSESSMENT)
-    label = serializers.CharField(allow_null=True)
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF keeps fields apart from attributes
     probabilities = ScoresField(allow_null=True)
     calibrated_probabilities = ScoresField(allow_null=True)
     suspicion = serializers.FloatField(allow_null=True)
@@ -308,5 +308,5 @@ class ProblemSerializer(serializers.Serializer):
     code = serializers.CharField()
     detail = serializers.CharField()
     action = serializers.CharField()
-    errors = serializers.ListField(child=serializers.DictField(), required=False)
+    errors = serializers.ListField(child=serializers.DictField(), required=False)  # type: ignore[assignment]
     instance = serializers.CharField(required=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
-from django.http import Http404
-from django_filters import rest_framework as filters
+from django.http import Http404, QueryDict
+from django_filters import rest_framework as filters  # type: ignore[import-untyped]
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import MultiPartParser
@@ -29,7 +29,7 @@ from jobs.api.serializers import (
 )
 from jobs.api.views import NOT_FOUND, caller, retry_after
 from jobs.models import Job
-from jobs.selectors import eta_seconds, latest_jobs_prefetch, queue_positions
+from jobs.selectors import eta_seconds, latest_jobs, queue_positions
 from jobs.submission import study_submit
 from studies.models import Study
 from studies.selectors import studies_visible_to
@@ -56,15 +56,15 @@ class StudyListView(GenericAPIView):
 
     @extend_schema(operation_id="studies_list", summary="List studies", tags=["studies"], responses=StudySerializer(many=True))
     def get(self, request: Request) -> Response:
-        visible = studies_visible_to(user=caller(request)).prefetch_related(latest_jobs_prefetch())
-        studies: list[Any] = self.paginate_queryset(self.filter_queryset(visible)) or []
-        etag = etag_for(request.get_full_path(), *[(study.pk, _jobs_state(study)) for study in studies])
+        studies: list[Any] = self.paginate_queryset(self.filter_queryset(studies_visible_to(user=caller(request)))) or []
+        jobs = latest_jobs(studies=studies)
+        etag = etag_for(request.get_full_path(), *[(study.pk, _state(jobs.get(study.pk))) for study in studies])
         return conditional_response(
             request,
             etag=etag,
             build=lambda: (
                 self.get_paginated_response(
-                    [study_document(study, latest_job=_latest(study), image_count=study.image_count) for study in studies]
+                    [study_document(study, latest_job=jobs.get(study.pk), image_count=study.image_count) for study in studies]
                 ).data
             ),
         )
@@ -110,12 +110,11 @@ def _submission(request: Request) -> dict[str, Any]:
             CodedError("input:invalid_field"),
             errors=[{"field": name[:40], "code": "unknown", "message": "Files go into the field “files”."} for name in unknown],
         )
-    fields: dict[str, Any] = {
-        name: request.data[name] for name in ("external_id", "priority", "deployment") if name in request.data
-    }
+    form: QueryDict = cast(QueryDict, request.data)
+    fields: dict[str, Any] = {name: form[name] for name in ("external_id", "priority", "deployment") if name in form}
     for name in ("image_laterality", "view_position"):
-        if name in request.data:
-            fields[name] = request.data.getlist(name)
+        if name in form:
+            fields[name] = form.getlist(name)
     return fields
 
 
@@ -131,22 +130,18 @@ class StudyDetailView(APIView):
         responses={200: StudyDetailSerializer, 404: NOT_FOUND},
     )
     def get(self, request: Request, study_id: uuid.UUID) -> Response:
-        visible = studies_visible_to(user=caller(request)).prefetch_related(latest_jobs_prefetch())
-        study: Any = visible.filter(pk=study_id).first()
+        study = studies_visible_to(user=caller(request)).filter(pk=study_id).first()
         if study is None:
             raise Http404
+        job = latest_jobs(studies=[study]).get(study.pk)
 
         def build() -> Any:
             images = [image_document(image) for image in study.images.select_related("stored_object").order_by("position")]
-            return {**study_document(study, latest_job=_latest(study), image_count=len(images)), "images": images}
+            return {**study_document(study, latest_job=job, image_count=len(images)), "images": images}
 
-        return conditional_response(request, etag=etag_for("study", study.pk, _jobs_state(study)), build=build)
-
-
-def _latest(study: Any) -> Job | None:
-    return study.jobs_newest[0] if study.jobs_newest else None
+        return conditional_response(request, etag=etag_for("study", study.pk, _state(job)), build=build)
 
 
-def _jobs_state(study: Any) -> tuple[Any, ...]:
-    latest = _latest(study)
-    return () if latest is None else (latest.pk, latest.revision)
+def _state(job: Job | None) -> tuple[Any, ...]:
+    """What the ETag of a study depends on: nothing else of it ever changes."""
+    return () if job is None else (job.pk, job.revision)

@@ -414,7 +414,7 @@ def written(job: Job, store: ObjectStore) -> Job:
 def test_an_artifact_is_streamed_and_kept_for_good_by_the_caller_alone(api: APIClient, written: Job) -> None:
     address = f"/api/v1/jobs/{written.pk}/artifacts/image-0/preview.png"
     answer = api.get(address, headers={"Accept": "image/png"})
-    assert b"".join(answer.streaming_content) == b"\x89PNG preview"
+    assert answer.getvalue() == b"\x89PNG preview"
     assert answer["Content-Type"] == "image/png"
     assert answer["Content-Length"] == "12"
     assert answer["Cache-Control"] == "private, max-age=31536000, immutable"
@@ -454,7 +454,7 @@ def test_the_first_results_artifacts_stay_after_attempts_that_failed(api: APICli
     store.put_bytes(f"{artifact_prefix(job=job, attempt=2)}/image-0/preview.png", b"second")
     store.put_bytes(f"{artifact_prefix(job=job, attempt=1)}/image-0/preview.png", b"first")
     answer = api.get(f"/api/v1/jobs/{job.pk}/artifacts/image-0/preview.png")
-    assert b"".join(answer.streaming_content) == b"second"
+    assert answer.getvalue() == b"second"
     assert Result.objects.get().attempt == 2
 
 

@@ -101,6 +101,8 @@ def test_success_writes_result_attempt_and_times(job: Job) -> None:
     events_apply([event("started", job), event("succeeded", job)])
     job.refresh_from_db()
     assert job.status == SUCCEEDED
+    assert job.started_at is not None
+    assert job.finished_at is not None
     assert job.created_at <= job.started_at <= job.finished_at
     assert job.lease_until is None
     result = Result.objects.get(job=job)
@@ -134,6 +136,8 @@ def test_a_worker_with_a_wrong_clock_cannot_bend_time(job: Job) -> None:
     events_apply([event("started", job, occurred_at="2001-01-01T00:00:00Z")])
     events_apply([event("succeeded", job, occurred_at="2101-01-01T00:00:00+00:00")])
     job.refresh_from_db()
+    assert job.started_at is not None
+    assert job.finished_at is not None
     assert job.queued_at <= job.started_at <= job.finished_at <= datetime.datetime.now(datetime.UTC)
 
 
