@@ -89,7 +89,7 @@ def test_the_breast_is_found_on_the_side_of_its_chest_wall(density: str) -> None
 def test_denser_breasts_are_brighter() -> None:
     means = []
     for density in ("A", "B", "C", "D"):
-        view = phantom_study(seed=5, size_hw=SMALL, density=density)[1]  # type: ignore[arg-type]
+        view = phantom_study(seed=5, size_hw=SMALL, density=density)[1]
         means.append(view.pixels[view.pixels > 600].mean())
     assert means == sorted(means)
     assert means[3] > means[0] * 1.15
@@ -143,4 +143,4 @@ def test_png_output_is_the_windowed_view_and_the_stored_values() -> None:
 )
 def test_an_option_that_does_not_exist_is_an_error(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        phantom_study(seed=1, **options)  # type: ignore[arg-type]
+        phantom_study(seed=1, **options)

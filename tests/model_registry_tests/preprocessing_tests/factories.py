@@ -9,9 +9,9 @@ import numpy as np
 import pydicom
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
-MG_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
+MG_PRESENTATION = UID("1.2.840.10008.5.1.4.1.1.1.2")
 
 
 def dicom_bytes(pixels: np.ndarray, *, transfer_syntax: str = ExplicitVRLittleEndian, **attributes: Any) -> bytes:
@@ -19,7 +19,7 @@ def dicom_bytes(pixels: np.ndarray, *, transfer_syntax: str = ExplicitVRLittleEn
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MG_PRESENTATION
     meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = transfer_syntax
+    meta.TransferSyntaxUID = UID(transfer_syntax)
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.SOPClassUID, dataset.SOPInstanceUID = MG_PRESENTATION, meta.MediaStorageSOPInstanceUID
     dataset.Modality = "MG"

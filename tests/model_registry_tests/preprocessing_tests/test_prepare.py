@@ -44,7 +44,7 @@ RECIPE: tuple[ProfileStep, ...] = (
 
 
 def prepared(image: DecodedImage, *steps: ProfileStep, layout: str = "nhwc") -> PreparedImage:
-    return image_prepare(image=image, profile=PreprocessingProfile(name="t", steps=steps, tensor_layout=layout))  # type: ignore[arg-type]
+    return image_prepare(image=image, profile=PreprocessingProfile(name="t", steps=steps, tensor_layout=layout))
 
 
 def grey(pixels: np.ndarray) -> DecodedImage:
@@ -221,7 +221,7 @@ def test_clahe_is_opencvs_on_eight_bit_levels() -> None:
 )
 def test_a_resize_of_eight_bit_levels_equals_the_named_library_on_them(kernel: str, reference: object) -> None:
     levels = film()
-    result = prepared(grey(levels), Display(bits=8), Resize(size_hw=(80, 96), kernel=kernel), Scale(multiply=255))  # type: ignore[arg-type]
+    result = prepared(grey(levels), Display(bits=8), Resize(size_hw=(80, 96), kernel=kernel), Scale(multiply=255))
     np.testing.assert_allclose(result.tensor[..., 0], reference(levels), atol=1e-4)  # type: ignore[operator]
 
 
@@ -252,7 +252,7 @@ def test_fit_keeps_the_aspect_and_places_the_content_as_declared() -> None:
     ],
 )
 def test_channels_and_memory_order_are_as_declared(layout: str, order: str, shape: tuple[int, ...]) -> None:
-    result = prepared(grey(np.full((20, 30), 255, np.uint8)), Display(), Channels(layout=layout), layout=order)  # type: ignore[arg-type]
+    result = prepared(grey(np.full((20, 30), 255, np.uint8)), Display(), Channels(layout=layout), layout=order)
     assert result.tensor.shape == shape
 
 
