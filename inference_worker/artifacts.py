@@ -17,7 +17,7 @@ from inference_worker.contract.failures import CodedError
 from inference_worker.heatmaps import LAYER_OPACITY, Levels, colours, opacities
 from inference_worker.object_store import ObjectStore
 
-# Run-length deflate over one fixed row filter: a fifth of the time of OpenCV's default for a tenth more bytes.
+# Run-length deflate over one fixed row filter: half the time of OpenCV's default or less, for up to a sixth more bytes.
 _PNG_QUICK = [
     cv2.IMWRITE_PNG_COMPRESSION, 1,
     cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,

@@ -1,15 +1,18 @@
 """Brings a model package from the object store to a local folder, once, and proves it whole. Loads no model.
 
 The local copy is named after the package's digest and never changes. It is verified again whenever a session is about to be
-built from it, so a damaged disk is noticed; a damaged copy is thrown away and fetched anew.
+built from it, so a damaged disk is noticed; a damaged copy is thrown away and fetched anew. Only the packages used last are
+kept, so that years of promotions do not fill the disk.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from inference_worker.contract.failures import CATALOGUE, CodedError
@@ -25,6 +28,12 @@ from model_registry.packaging import (
 )
 
 logger = logging.getLogger(__name__)
+
+#: Enough for every model in service and a rollback or two of each; a package that is missed is simply fetched again.
+PACKAGES_KEPT = 12
+
+_FETCHING = ".fetching-"
+_ABANDONED_AFTER_SECONDS = 3600.0
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
@@ -47,7 +56,9 @@ class PackageCache:
         local = self._folder / match.group(1)
         if local.is_dir():
             try:
-                return package_verify(local, expected_digest=package_digest)
+                package = package_verify(local, expected_digest=package_digest)
+                os.utime(local)  # the folder's time says when it was last used
+                return package
             except PackageError as error:
                 logger.warning("package.local_copy_damaged package_digest=%s: %s", package_digest, error.detail)
                 shutil.rmtree(local, ignore_errors=True)
@@ -55,7 +66,7 @@ class PackageCache:
 
     def _fetched(self, *, local: Path, package_digest: str, package_key: str) -> Package:
         self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".fetching-", dir=self._folder))
+        temporary = Path(tempfile.mkdtemp(prefix=_FETCHING, dir=self._folder))
         try:
             manifest = self._manifest_fetched(temporary, package_digest=package_digest, package_key=package_key)
             for entry in manifest.files:
@@ -75,10 +86,25 @@ class PackageCache:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         logger.info("package.fetched package_digest=%s", package_digest)
+        self._clean()
         try:
             return package_verify(local, expected_digest=package_digest)
         except PackageError as error:
             raise _as_coded(error) from error
+
+    def _clean(self) -> None:
+        """Remove all but the packages used last, and what an interrupted fetch left. A loaded session needs no folder."""
+        used = {path: path.stat().st_mtime for path in self._folder.iterdir() if path.is_dir()}
+        packages = [path for path in used if re.fullmatch(r"[0-9a-f]{64}", path.name)]
+        superfluous = sorted(packages, key=lambda path: used[path], reverse=True)[PACKAGES_KEPT:]
+        interrupted = [
+            path
+            for path, since in used.items()
+            if path.name.startswith(_FETCHING) and time.time() - since > _ABANDONED_AFTER_SECONDS
+        ]
+        for path in (*superfluous, *interrupted):
+            shutil.rmtree(path, ignore_errors=True)
+            logger.info("package.local_copy_removed folder=%s", path.name)
 
     def _manifest_fetched(self, temporary: Path, *, package_digest: str, package_key: str) -> Manifest:
         """The manifest is checked first: nothing else is fetched on the word of an altered one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,11 @@ import numpy as np
 import pytest
 from worker_factories import Bench, package_key, tiny_model
 
+from inference_worker import engine, package_cache, providers
+from inference_worker.batching import ModelOutput
 from inference_worker.contract.failures import CodedError
+from inference_worker.providers import ModelSession, sessions_by_preference
+from model_registry.packaging import package_write
 
 
 def tensor_with_square(row: int, column: int) -> np.ndarray:
@@ -53,6 +59,55 @@ def test_the_provider_and_the_reason_are_told(bench_with: Callable[..., Bench]) 
         assert model.choice.name == "cpu"
         assert "cuda is not in this ONNX Runtime build" in model.choice.reason
     assert bench.engine.choice == model.choice
+
+
+def test_a_provider_that_quietly_falls_back_is_not_believed(
+    bench_with: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers, "available_providers", lambda: frozenset(providers._ORT_NAMES.values()))
+    bench = bench_with(EXECUTION_PROVIDERS="cuda,cpu")
+    with bench.lease(bench.package_add()) as model:
+        assert model.choice.name == "cpu"
+        assert "cuda did not start (ONNX Runtime fell back to CPUExecutionProvider)" in model.choice.reason
+
+
+def test_a_provider_that_misses_the_golden_outputs_yields_to_the_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = bench.package_add()
+    real = ModelSession.run
+    runs: list[str] = []
+
+    def run(self: ModelSession, tensors: np.ndarray) -> ModelOutput:
+        runs.append(self.choice.name)
+        output = real(self, tensors)
+        return ModelOutput(output.logits + 1, output.probabilities, output.heatmaps) if len(runs) == 1 else output
+
+    def two_sessions(*, package: Any, settings: Any) -> Any:
+        yield from (next(iter(sessions_by_preference(package=package, settings=settings))) for _ in range(2))
+
+    monkeypatch.setattr(ModelSession, "run", run)
+    monkeypatch.setattr(engine, "sessions_by_preference", two_sessions)
+    with bench.lease(package) as model:
+        assert model.submit(tensor=tensor_with_square(0, 0)).result(10).logits[2] == pytest.approx(5.0)
+    assert len(runs) > 2
+
+
+def test_only_the_packages_used_last_stay_on_the_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package_cache, "PACKAGES_KEPT", 2)
+    packages = [bench.package_add(version=f"1.0.{number}") for number in range(3)]
+    interrupted = bench.settings.package_cache_dir / ".fetching-old"
+    interrupted.mkdir(parents=True)
+    os.utime(interrupted, (0, 0))
+
+    def used(number: int, moment: float) -> None:
+        local = bench.packages.package_get(
+            package_digest=packages[number].digest, package_key=package_key(packages[number])
+        ).folder
+        os.utime(local, (moment, moment))
+
+    for number, moment in ((0, 1000.0), (1, 2000.0), (0, 3000.0), (2, 4000.0)):
+        used(number, moment)
+    kept = {path.name for path in bench.settings.package_cache_dir.iterdir()}
+    assert kept == {packages[number].digest.removeprefix("sha256:") for number in (0, 2)}
 
 
 def test_no_session_exists_before_the_first_lease(bench: Bench) -> None:
@@ -105,10 +160,6 @@ def test_a_damaged_local_copy_is_fetched_anew(bench: Bench) -> None:
 def test_a_model_that_is_no_onnx_is_coded(bench: Bench) -> None:
     package = bench.package_add()
     broken = bench.folder / "broken"
-    import shutil
-
-    from model_registry.packaging import package_write
-
     contents = {entry.path: (package.folder / entry.path).read_bytes() for entry in package.manifest.files}
     manifest = package.manifest.model_dump(exclude={"files"})
     shutil.rmtree(broken, ignore_errors=True)

@@ -17,6 +17,7 @@ from inference_worker.contract.failures import CodedError
 from inference_worker.contract.orders import InferenceOrder
 from inference_worker.contract.results import Assessment, StudyResult
 from model_registry.packaging.profile import Channels, Display, IsolateBreast, PreprocessingProfile, Resize
+from model_registry.phantom import phantom_study
 
 
 def run(bench: Bench, order: InferenceOrder) -> StudyResult:
@@ -88,6 +89,47 @@ def test_four_views_become_two_breasts_and_a_study(bench: Bench) -> None:
     assert result.breasts[0].suspicion == pytest.approx(sum(left) / 2)
     assert result.study.suspicion == result.breasts[0].suspicion
     assert result.breasts[1].label == "normal"
+
+
+def test_a_right_breast_that_was_cropped_and_turned_for_the_model_is_drawn_where_it_lies(bench: Bench) -> None:
+    steps = (
+        Display(voi="full_range"), IsolateBreast(), Resize(size_hw=(32, 32), mode="fit", align="left"), Channels(layout="grey"),
+    )  # fmt: skip
+    package = bench.package_add(preprocessing=PreprocessingProfile(name="turning", steps=steps))
+    pixels = np.zeros((600, 500), np.uint8)
+    rows, columns = np.mgrid[:600, :500]
+    pixels[((columns - 499) / 300) ** 2 + ((rows - 320) / 220) ** 2 < 1] = 90  # chest wall on the right
+    pixels[240:300, 330:390] = 250
+    (image,) = run(bench, bench.order(package, bench.image_add(png(pixels)))).images
+    layer = opened(bench, image.heatmaps[3].heatmap_key).astype(float)
+    assert layer.shape == (512, 427)
+    scale = 600 / 512
+    hottest = np.argwhere(layer >= 0.95 * layer.max()).mean(axis=0) * scale
+    assert hottest == pytest.approx([270, 360], abs=20)  # a cell is some 55 pixels wide
+    outside = layer[int(560 / scale) :, :]
+    assert outside.max() <= layer.max() / 10
+
+
+def test_a_dicom_study_is_read_from_its_own_headers(bench: Bench) -> None:
+    views = phantom_study(seed=3, size_hw=(640, 512))
+    images = [
+        bench.image_add(view.to_dicom_bytes(), image_id=f"view-{number}", media_type="application/dicom")
+        for number, view in enumerate(views)
+    ]
+    result = run(bench, bench.order(bench.package_add(), *images))
+    assert [(image.image_laterality, image.view_position) for image in result.images] == [
+        (view.image_laterality, view.view_position) for view in views
+    ]
+    assert [breast.image_laterality for breast in result.breasts] == ["L", "R"]
+    assert all(image.cautions == ("modality_outside_intended_use",) for image in result.images)  # made for film
+
+
+def test_the_order_says_the_side_and_view_before_the_file_does(bench: Bench) -> None:
+    (view, *_) = phantom_study(seed=3, size_hw=(640, 512))
+    assert view.image_laterality == "R"
+    image = bench.image_add(view.to_dicom_bytes(), media_type="application/dicom", image_laterality="L", view_position="MLO")
+    (found,) = run(bench, bench.order(bench.package_add(), image)).images
+    assert (found.image_laterality, found.view_position) == ("L", "MLO")
 
 
 def test_calibration_changes_the_calibrated_numbers_only(bench: Bench) -> None:
