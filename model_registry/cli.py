@@ -22,6 +22,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "train": Command("model_registry.training.command", "train, evaluate and package the shipped model from mini-MIAS"),
     "phantom": Command("model_registry.phantom.command", "make synthetic four-view mammography studies"),
 }
 

@@ -1,1 +1,1 @@
-"""Readers of published image collections, each with its traps handled. Offline only; nothing here is imported by a serving process."""
+"""Readers of published image collections, each with its traps handled. Offline only; no serving process imports it."""

@@ -1,7 +1,7 @@
 """mini-MIAS, 322 digitised film mammograms (MLO) of 161 women, as a folder of 512-pixel PNGs with labels.csv and lesions.csv.
 
-Traps: the image number correlates with the class, so folds are by woman and given; mdb144 carries a benign and a malignant finding
-and counts as malignant; four abnormal images have no circle; circles of mdb212 and mdb214 lie off the breast. Where an abnormal
+Traps: the image number correlates with the class, so folds are by woman and given; mdb144 carries a benign and a malignant
+finding and counts as malignant; four abnormal images have no circle; circles of mdb212 and mdb214 lie off the breast. Where an abnormal
 image has no circle on the breast, nothing is known about its cells, and `is_located` says so. Lateralities are not used: breast
 isolation orients every image. Reads files only; preprocessing is model_registry.preprocessing.
 """
@@ -20,18 +20,23 @@ SEVERITIES = {"B": 1, "M": 2}
 # the circle's centre lies on film, not on tissue, by inspection of the truth file against the images
 OFF_BREAST = frozenset({"mdb212", "mdb214"})
 
+
 class DatasetError(Exception):
     """The folder is not the collection it is taken for. The text says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class MiasImage:
-    """One film. `label` indexes CLASSES; `fold` (0–4) and `patient_id` are by woman; `density` is F, G or D."""
+    """One film. `label` indexes CLASSES; `fold` (0–4) and `patient_id` are by woman; `density` is F, G or D.
+
+    `finding` is the collection's own code: NORM, CALC, CIRC, SPIC, MISC, ARCH or ASYM.
+    """
 
     image_id: str
     path: Path
     label: int
     density: str
+    finding: str
     patient_id: str
     fold: int
     lesions: tuple[LesionCircle, ...]
@@ -55,7 +60,7 @@ def mias_read(folder: Path) -> tuple[MiasImage, ...]:
             )
             circles.setdefault(row["image_id"], []).append(circle)
     images = []
-    for row in _rows(folder / "labels.csv", ("image_id", "file", "label", "density", "patient_id", "fold")):
+    for row in _rows(folder / "labels.csv", ("image_id", "file", "label", "density", "abnormalities", "patient_id", "fold")):
         lesions = tuple(circles.get(row["image_id"], ()))
         label = CLASSES.index(row["label"])
         path = folder / "png512" / Path(row["file"]).name
@@ -67,6 +72,7 @@ def mias_read(folder: Path) -> tuple[MiasImage, ...]:
                 path=path,
                 label=label,
                 density=row["density"],
+                finding=row["abnormalities"],
                 patient_id=row["patient_id"],
                 fold=int(row["fold"]),
                 lesions=lesions,

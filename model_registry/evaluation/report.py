@@ -30,7 +30,7 @@ SPECIFICITY = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a package's graph says of samples: `logits` (n, classes) and `heatmaps` (n, targets, rows, columns), in their order."""
+    """What a package's graph says of samples, in their order: `logits` (n, classes), `heatmaps` (n, targets, rows, columns)."""
 
     logits: np.ndarray
     heatmaps: np.ndarray
@@ -74,14 +74,22 @@ def evaluate(*, samples: Sequence[Sample], predictions: Predictions, targets: Se
     def add(name: str, statistic: Callable[[np.ndarray], float], rows: np.ndarray | None = None) -> None:
         rows = np.arange(len(labels)) if rows is None else np.flatnonzero(rows)
         found = estimate(lambda drawn: statistic(rows[drawn]), groups=groups[rows])
-        metrics.append(Metric(name=name, value=_round(found.value), low=_round(found.low), high=_round(found.high), method=method))
+        metrics.append(
+            Metric(name=name, value=_round(found.value), low=_round(found.low), high=_round(found.high), method=method)
+        )
 
     add("AUC abnormal against normal", lambda r: auc(suspicion[r], abnormal[r]))
     add("AUC malignant against the rest", lambda r: auc(probabilities[r, 2], labels[r] == 2))
     add("AUC of three classes, macro average", lambda r: macro_auc(probabilities[r], labels[r]))
-    add("AUC malignant against benign, among abnormal", lambda r: auc(probabilities[r, 2] / suspicion[r], labels[r] == 2), abnormal)
+    add(
+        "AUC malignant against benign, among abnormal",
+        lambda r: auc(probabilities[r, 2] / suspicion[r], labels[r] == 2),
+        abnormal,
+    )
     for code, name in DENSITIES.items():
         add(f"AUC abnormal against normal, {name} breasts", lambda r: auc(suspicion[r], abnormal[r]), densities == code)
+    calcified = np.array([sample.finding == "CALC" for sample in samples])
+    add("AUC calcifications against normal", lambda r: auc(suspicion[r], abnormal[r]), calcified | ~abnormal)
     located = np.array([bool(len(sample.lesions)) for sample in samples])
     for target in ("suspicion", "malignant"):
         channel = list(targets).index(target)

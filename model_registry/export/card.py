@@ -22,10 +22,14 @@ def card_text(*, manifest: Mapping[str, Any], evaluation: Evaluation) -> str:
             f"**{use['statement']}**",
             "",
             "## What it is",
-            f"A convolutional network of {provenance['parameters']:,} parameters ({provenance['architecture']}), trained from scratch. "
-            "A fixed difference-of-Gaussians stem feeds a small feature pyramid; two maps, benign and malignant, are supervised cell by "
-            "cell with the lesion circles of the training films, and log-sum-exp pooling over the breast makes the image's logits from "
-            f"them. Classes, in order: {classes}. The heatmaps are Grad-CAM at the last layer before the maps, computed inside the graph. "
+            f"A convolutional network of {provenance['parameters']:,} parameters ({provenance['architecture']}), trained "
+            "from scratch. "
+            "A fixed difference-of-Gaussians stem feeds a small feature pyramid; two maps, benign and malignant, are "
+            "supervised cell by "
+            "cell with the lesion circles of the training films, and log-sum-exp pooling over the breast makes the image's "
+            "logits from "
+            f"them. Classes, in order: {classes}. The heatmaps are Grad-CAM at the last layer before the maps, computed "
+            "inside the graph. "
             f"“suspicion” explains the log-odds of abnormal against normal, and “normal” is its negation.",
             "",
             "## Trained on",
@@ -39,10 +43,12 @@ def card_text(*, manifest: Mapping[str, Any], evaluation: Evaluation) -> str:
             "|---|---|---|",
             *rows,
             "",
-            "The pointing game counts an abnormal view as a hit when the heatmap's highest cell lies inside one of its lesion circles "
+            "The pointing game counts an abnormal view as a hit when the heatmap's highest cell lies inside one of its "
+            "lesion circles "
             "(or within half a cell of its centre). Chance is about 3 %.",
             "",
-            f"Calibration: temperature {evaluation.temperature:.3f}, {manifest['calibration']['fitted_on']}. The calibration error above is "
+            f"Calibration: temperature {evaluation.temperature:.3f}, {manifest['calibration']['fitted_on']}. The "
+            "calibration error above is "
             "measured on the same predictions and therefore optimistic.",
             f"Operating point: calibrated suspicion above {manifest['suspicion']['threshold']:.3f}. "
             f"{manifest['suspicion']['operating_point']}.",
@@ -50,9 +56,11 @@ def card_text(*, manifest: Mapping[str, Any], evaluation: Evaluation) -> str:
             "## Limits",
             *limits,
             "- A figure near 0.9 on this collection would mean a leak, not a better model.",
-            "- The training films come from one archive in the United Kingdom of the 1990s. Age, ethnicity and scanner are not recorded, "
+            "- The training films come from one archive in the United Kingdom of the 1990s. Age, ethnicity and scanner are "
+            "not recorded, "
             "so nothing is known about groups other than breast density.",
-            "- The hottest colour of a heatmap is the 95th percentile of the maxima over the training films, which the network knows; "
+            "- The hottest colour of a heatmap is the 95th percentile of the maxima over the training films, which the "
+            "network knows; "
             "on unseen films maps are somewhat weaker.",
             "",
             "## Make it again",
@@ -64,8 +72,10 @@ def card_text(*, manifest: Mapping[str, Any], evaluation: Evaluation) -> str:
             "",
             "## Source and licence",
             f"{provenance['citation']} "
-            "Original description: Suckling J et al (1994), The Mammographic Image Analysis Society Digital Mammogram Database, Exerpta "
-            "Medica, International Congress Series 1069, pp 375-378. Changes made: the 200-micron reduction averaged 2x2 to 512x512 pixels. "
+            "Original description: Suckling J et al (1994), The Mammographic Image Analysis Society Digital Mammogram "
+            "Database, Exerpta "
+            "Medica, International Congress Series 1069, pp 375-378. Changes made: the 200-micron reduction averaged 2x2 "
+            "to 512x512 pixels. "
             "No image of the collection is part of this package; its golden inputs are drawings.",
             "",
             f"{provenance['licence']}.",

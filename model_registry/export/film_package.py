@@ -29,13 +29,14 @@ GOLDEN_TOLERANCE = 1e-3
 WEIGHTS_PATH = "training/weights.npz"
 
 STATEMENT = (
-    "Demonstrates the platform on digitised film mammograms, for research only. Shows one suspicion score (abnormal against normal) "
+    "Demonstrates the platform on digitised film mammograms, for research only. Shows one suspicion score "
+    "(abnormal against normal) "
     "with its heatmap. Not a medical device; not for diagnosis, triage or screening."
 )
 NOT_VALIDATED = (
-    "The split between benign and malignant: it is not better than chance among abnormal views.",
-    "Calcifications: the network works at about 0.4 mm per pixel and does not find them.",
-    "Digital mammography and tomosynthesis: expect an AUC of about 0.57, close to chance.",
+    "The split between benign and malignant: see the figure among abnormal views.",
+    "Calcifications: the network works at about 0.5 mm per pixel, too coarse for them; see their figure.",
+    "Digital mammography and tomosynthesis: not tried with these weights; an AUC near chance (about 0.57) is to be expected.",
     "Cranio-caudal views, implants, and films after surgery.",
 )
 CITATION = (
@@ -43,7 +44,7 @@ CITATION = (
     "Savage J (2015). Mammographic Image Analysis Society (MIAS) database v1.21. Apollo - University of Cambridge Repository. "
     "https://doi.org/10.17863/CAM.105113"
 )
-LICENCE = "Weights: Apache-2.0, for research; trained on MIAS v1.21 (CC BY), mini-MIAS reduction (research purposes only)"
+LICENCE = "For research only. Derived from MIAS v1.21 (CC BY) by way of its mini-MIAS reduction (research purposes only)"
 TRAINING_DATA = "mini-MIAS: 322 digitised film mammograms (MLO) of 161 women, 512x512 pixels, 207 normal, 63 benign, 52 malignant"
 
 

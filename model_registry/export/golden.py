@@ -23,7 +23,8 @@ def drawing_png(*, seed: int, chest_wall_right: bool, lesion_radius: float) -> b
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
     inside = (columns / 330) ** 2 + ((rows - SIZE / 2) / 225) ** 2
     texture = sum(
-        cv2.GaussianBlur(random.normal(size=(SIZE, SIZE)).astype(np.float32), (0, 0), sigma) * sigma * 14 for sigma in (3.0, 9.0, 27.0)
+        cv2.GaussianBlur(random.normal(size=(SIZE, SIZE)).astype(np.float32), (0, 0), sigma) * sigma * 14
+        for sigma in (3.0, 9.0, 27.0)
     )
     image = 95 + 45 * np.clip(1 - inside, 0, 1) + texture
     if lesion_radius:
@@ -36,7 +37,9 @@ def drawing_png(*, seed: int, chest_wall_right: bool, lesion_radius: float) -> b
     return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
-def golden_contents(*, model: onnx.ModelProto, profile: PreprocessingProfile, tolerance: float) -> tuple[dict[str, bytes], list[dict[str, object]]]:
+def golden_contents(
+    *, model: onnx.ModelProto, profile: PreprocessingProfile, tolerance: float
+) -> tuple[dict[str, bytes], list[dict[str, object]]]:
     """Files of the package (path → bytes) and the manifest's golden cases, from file bytes through the whole serving path."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     contents: dict[str, bytes] = {}

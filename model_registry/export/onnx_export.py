@@ -39,7 +39,9 @@ def keras_to_onnx(*, zoo_model: ZooModel, names: TensorNames | None = None, meth
     _output_drop(converted, "cam", "scores")
     _input_name(converted, names.image)
     _tensor_rename(converted, "logits", names.logits)
-    converted.graph.node.append(helper.make_node("Softmax", [names.logits], [names.probabilities], axis=-1, name=names.probabilities))
+    converted.graph.node.append(
+        helper.make_node("Softmax", [names.logits], [names.probabilities], axis=-1, name=names.probabilities)
+    )
     classes = len(zoo_model.classes)
     converted.graph.output.append(helper.make_tensor_value_info(names.probabilities, onnx.TensorProto.FLOAT, ["batch", classes]))
     explained = explain_model(converted, scores="scores", target="cam", method=method, output=names.heatmaps)

@@ -41,7 +41,13 @@ def part_build(recipe: Recipe, samples: Sequence[Sample]) -> Callable[[], ZooMod
 
 
 def part_train(
-    *, samples: Sequence[Sample], part: str, recipe: Recipe, seed: int, folder: Path, report: Callable[[Progress], None] | None = None
+    *,
+    samples: Sequence[Sample],
+    part: str,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    report: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Train `part` unless its weights are there already. Returns the path of the weights."""
     path = folder / f"{part}.npz"

@@ -159,7 +159,7 @@ def _batches(samples: Sequence[Sample], *, recipe: Recipe, seed: int, steps_per_
                     if stop.is_set():
                         return
                     offer(batch_make([samples[index] for index in chosen], random=random, recipe=recipe))
-        except BaseException as error:  # handed to the consumer, which raises it
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
             offer(error)
         offer(None)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def class_weights(labels: np.ndarray, *, classes: int) -> np.ndarray:
-    """√(N / (classes · n_c)): half-way, on a log scale, between no balancing and full balancing. A class without images gets 1."""
+    """√(N / (classes · n_c)): half-way, on a log scale, between none and full balancing. A class without images gets 1."""
     counts = np.bincount(labels, minlength=classes)
     return np.sqrt(len(labels) / (classes * np.where(counts == 0, len(labels) / classes, counts))).astype(np.float32)
 

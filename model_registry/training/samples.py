@@ -33,6 +33,7 @@ class Sample:
     fold: int
     label: int
     density: str
+    finding: str
     tensor: np.ndarray
     lesions: np.ndarray
     is_located: bool
@@ -61,6 +62,7 @@ def samples_prepare(images: Iterable[MiasImage], *, profile: PreprocessingProfil
                 fold=image.fold,
                 label=image.label,
                 density=image.density,
+                finding=image.finding,
                 tensor=prepared.tensor,
                 lesions=lesions,
                 is_located=image.is_located,

@@ -18,7 +18,7 @@ CLASSES = ("benign", "malignant")
 
 @keras.saving.register_keras_serializable(package="mammoserve")
 class SigmoidScores(layers.Layer):
-    """One logit z (N, 1) → (N, 2). "logits": [0, z], whose softmax is [1 − σ(z), σ(z)]; "scores": [−z, z], what the maps explain."""
+    """One logit z (N, 1) → (N, 2). "logits": [0, z], whose softmax is [1 − σ(z), σ(z)]; "scores": [−z, z], for the maps."""
 
     def __init__(self, form: str, **options: Any) -> None:
         super().__init__(**options)

@@ -15,7 +15,8 @@ def _variables(keras_model: Any) -> dict[str, Any]:
 
 def weights_to_bytes(keras_model: Any) -> bytes:
     stream = io.BytesIO()
-    np.savez_compressed(stream, **{path: np.asarray(variable.value) for path, variable in _variables(keras_model).items()})
+    arrays: dict[str, Any] = {path: np.asarray(variable.value) for path, variable in _variables(keras_model).items()}
+    np.savez_compressed(stream, **arrays)
     return stream.getvalue()
 
 
@@ -29,5 +30,7 @@ def weights_from_bytes(keras_model: Any, data: bytes) -> None:
         for path, variable in variables.items():
             value = arrays[path]
             if value.shape != tuple(variable.shape) or not np.isfinite(value).all():
-                raise ValueError(f"the weights of {path!r} have shape {value.shape}, not {tuple(variable.shape)}, or are not finite")
+                raise ValueError(
+                    f"the weights of {path!r} have shape {value.shape}, not {tuple(variable.shape)}, or are not finite"
+                )
             variable.assign(value)

@@ -12,7 +12,6 @@ from model_registry.explain.gradient import Contributions, Gradient, Reverse
 from model_registry.explain.graph import attribute
 from model_registry.explain.rules.registry import rule, rule_for_many
 
-
 UNBOUNDED = 2**31 - 1  # how exporters write "to the end" of an axis of open size
 
 

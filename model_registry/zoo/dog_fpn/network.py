@@ -1,7 +1,7 @@
 """The trained part of dog-fpn and its heads. Knows no data, no loss and no file format.
 
-Two maps z (benign, malignant) on a 48x32 grid are trained cell by cell where lesion circles exist; the image's logits come from the
-same maps by log-sum-exp pooling over the breast, so the score and what is shown cannot disagree.
+Two maps z (benign, malignant) on a 48x32 grid are trained cell by cell where lesion circles exist; the image's logits come from
+the same maps by log-sum-exp pooling over the breast, so the score and what is shown cannot disagree.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class LogSumExpHead(layers.Layer):
 class TargetScores(layers.Layer):
     """Image logits (N, 3) → the scores the four heatmaps explain (N, 4).
 
-    Suspicion is the log-odds of "abnormal", log(e^{l_b} + e^{l_m}); "normal" is its negation. Benign and malignant are their logits.
+    Suspicion is the log-odds of "abnormal", log(e^{l_b} + e^{l_m}); "normal" is its negation; the others are their logits.
     """
 
     def call(self, logits: Any) -> Any:
@@ -71,7 +71,9 @@ def _block(tensor: Any, filters: int, name: str) -> Any:
 
 
 def _unit(tensor: Any, filters: int, name: str) -> Any:
-    tensor = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(tensor)
+    tensor = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(
+        tensor
+    )
     tensor = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_norm")(tensor)
     return layers.ReLU(name=f"{name}_relu")(tensor)
 

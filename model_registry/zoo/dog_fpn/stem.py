@@ -1,7 +1,7 @@
 """The fixed stem: local contrast and a Laplacian pyramid, computed inside the graph, without weights.
 
-A network trained from scratch on a few hundred films does not find blob filters by itself; given them, it learns. Not for training:
-nothing here has parameters.
+A network trained from scratch on a few hundred films does not find blob filters by itself; given them, it learns. Not for
+training: nothing here has parameters.
 """
 
 from __future__ import annotations
