@@ -36,7 +36,8 @@ const parsed = new Map();
 
 export function icon(name, className = 'icon') {
   if (!parsed.has(name)) {
-    parsed.set(name, new DOMParser().parseFromString(sources[name], 'image/svg+xml').documentElement);
+    const source = sources[name].replace(/>\s+</g, '><'); // blanks between elements would count as text of the page
+    parsed.set(name, new DOMParser().parseFromString(source, 'image/svg+xml').documentElement);
   }
   const node = document.importNode(parsed.get(name), true);
   node.setAttribute('class', className);

@@ -47,7 +47,8 @@ export function toast({ kind = 'success', title, sentences = [], code = null }) 
     stack.firstElementChild.remove();
   }
   stack.append(node);
-  const shown = new Toast(node, { autohide: kind !== 'danger', delay: successMilliseconds });
+  // without Bootstrap's own fade: its callback outlives a toast that is taken away early; the stylesheet fades it in
+  const shown = new Toast(node, { animation: false, autohide: kind !== 'danger', delay: successMilliseconds });
   node.addEventListener('hidden.bs.toast', () => {
     shown.dispose();
     node.remove();

@@ -1,0 +1,97 @@
+import { problemsCount, studyProblems } from '@/upload-checks.js';
+import { formMake } from '@/upload-entry.js';
+
+const limits = { max_file_bytes: 1_000_000, max_files: 3 };
+let made = 0;
+const entry = (more) => ({
+  key: `k${(made += 1)}`,
+  name: 'a.png',
+  sizeBytes: 10,
+  media: 'png',
+  fingerprint: `f${made}`,
+  facts: null,
+  headerError: null,
+  side: '',
+  view: '',
+  source: 'none',
+  ...more,
+});
+const dicom = (facts) =>
+  entry({
+    media: 'dicom',
+    facts: { hasPixels: true, frames: 1, modality: 'MG', ...facts },
+  });
+const texts = (...entries) =>
+  [...studyProblems(entries, limits).byKey.values()].map((list) => list.map(({ level, text }) => `${level}: ${text}`));
+
+it('has nothing to say about a good study', () => {
+  const found = studyProblems([dicom({ patientId: 'p' }), dicom({ patientId: 'p' })], limits);
+  expect(problemsCount(found)).toEqual({ errors: 0, warnings: 0 });
+  expect(found.study).toEqual([]);
+});
+
+it('stops what the server is certain to refuse', () => {
+  expect(texts(entry({ sizeBytes: 0 }))).toEqual([['error: The file is empty.']]);
+  expect(texts(entry({ sizeBytes: 2_000_000 }))).toEqual([['error: The file has 2 MB; the server accepts 1 MB.']]);
+  expect(texts(entry({ media: null }))).toEqual([['error: This is neither DICOM, PNG nor JPEG.']]);
+  expect(texts(dicom({ hasPixels: false }))[0][0]).toMatch(/^error: .*no pixels/);
+  expect(texts(entry({ media: 'dicom', headerError: 'x' }))[0][0]).toMatch(/^error: .*header cannot be read/);
+});
+
+it('only warns where the server has the last word', () => {
+  expect(texts(dicom({ modality: 'CT' }))[0][0]).toMatch(/^warning: .*modality CT/);
+  expect(texts(dicom({ forProcessing: true }))[0][0]).toMatch(/^warning: Raw detector image/);
+  expect(texts(dicom({ frames: 60 }))[0][0]).toMatch(/^warning: .*60 frames/);
+});
+
+it('marks the second of two equal files, not the first', () => {
+  const [first, second] = texts(entry({ fingerprint: 'same' }), entry({ fingerprint: 'same' }));
+  expect(first).toEqual([]);
+  expect(second).toEqual(['error: The same image is already in the list.']);
+});
+
+it('notices different patients without naming them', () => {
+  const { study } = studyProblems([dicom({ patientId: 'ANNA^A' }), dicom({ patientId: 'BERTA^B' })], limits);
+  expect(study).toHaveLength(1);
+  expect(study[0].level).toBe('error');
+  expect(study[0].text).not.toMatch(/ANNA|BERTA/);
+});
+
+it('notices too many files, and a view that stands twice', () => {
+  const { study } = studyProblems([entry(), entry(), entry(), entry()], limits);
+  expect(study[0].text).toBe('Only 3 files fit in one study.');
+  const twice = [entry({ side: 'L', view: 'CC' }), entry({ side: 'L', view: 'CC' })];
+  expect(texts(...twice)[1]).toEqual(['warning: More than one image is marked LCC. Is that intended?']);
+});
+
+it('asks for the other half where only side or view is stated', () => {
+  expect(texts(entry({ side: 'L' }))[0][0]).toMatch(/^warning: Half stated/);
+});
+
+it('sends sides and views aligned to the files, and leaves to the server what the header states', () => {
+  const file = (name) => new File(['x'], name);
+  const form = formMake(
+    [
+      entry({
+        file: file('1.dcm'),
+        name: '1.dcm',
+        source: 'header',
+        side: 'R',
+        view: 'CC',
+      }),
+      entry({
+        file: file('2.png'),
+        name: '2.png',
+        source: 'person',
+        side: 'L',
+        view: 'MLO',
+      }),
+      entry({ file: file('3.png'), name: '3.png' }),
+    ],
+    { externalId: 'ACC-1', priority: 'stat', deployment: '' },
+  );
+  expect(form.getAll('image_laterality')).toEqual(['', 'L', '']);
+  expect(form.getAll('view_position')).toEqual(['', 'MLO', '']);
+  expect(form.getAll('files').map(({ name }) => name)).toEqual(['1.dcm', '2.png', '3.png']);
+  expect([form.get('external_id'), form.get('priority'), form.has('deployment')]).toEqual(['ACC-1', 'stat', false]);
+});
