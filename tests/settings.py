@@ -58,7 +58,6 @@ if os.environ["TEST_DATABASE"] == "sqlite":
     # A file, as in service: in memory, SQLite locks whole tables between threads, which no deployment ever sees.
     DATABASES["default"]["TEST"] = {"NAME": str(_DATA / "tests.sqlite3")}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow on purpose
-# Processes that a test starts read the platform's own settings.
-os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-for _name in ("SECRET_KEY", "DATA_DIR", "OBJECT_STORE_URL", "LOG_FORMAT", "LOG_LEVEL", "DATABASE_URL"):
+# A process that a test starts says itself what it needs, as in production: nothing of this run reaches it by inheritance.
+for _name in ("DJANGO_SETTINGS_MODULE", "SECRET_KEY", "DATA_DIR", "OBJECT_STORE_URL", "LOG_FORMAT", "LOG_LEVEL", "DATABASE_URL"):
     os.environ.pop(_name, None)

@@ -6,6 +6,7 @@ the turn would be lost with the EXIF data, and left would become right. Source: 
 
 from __future__ import annotations
 
+import io
 import mmap
 import re
 import struct
@@ -30,11 +31,16 @@ def jpeg_copy(source: IO[bytes], *, check: Callable[[int, int], None], write: Ca
     Raises CodedError input:file_truncated, input:header_corrupt, input:unsupported_pixel_format,
     input:unsupported_photometric_interpretation.
     """
-    with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    try:
+        descriptor = source.fileno()
+    except io.UnsupportedOperation:  # a file held in memory already
+        source.seek(0)
+        return _copy(source.read(), check, write)
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
         return _copy(data, check, write)
 
 
-def _copy(data: mmap.mmap, check: Callable[[int, int], None], write: Callable[[bytes], Any]) -> RasterFacts:
+def _copy(data: mmap.mmap | bytes, check: Callable[[int, int], None], write: Callable[[bytes], Any]) -> RasterFacts:
     facts: RasterFacts | None = None
     scanned = False
     write(data[:2])
@@ -74,7 +80,7 @@ def _copy(data: mmap.mmap, check: Callable[[int, int], None], write: Callable[[b
     raise CodedError("input:header_corrupt", "more segments than any picture has")
 
 
-def _marker(data: mmap.mmap, position: int) -> tuple[int, int]:
+def _marker(data: mmap.mmap | bytes, position: int) -> tuple[int, int]:
     """(marker, position after it); fill bytes are skipped."""
     if position >= len(data):
         raise CodedError("input:file_truncated", "no End Of Image")
@@ -96,7 +102,7 @@ def _application_data(marker: int, body: bytes) -> bytes:
     return b""
 
 
-def _stretch(data: mmap.mmap, start: int, end: int, write: Callable[[bytes], Any]) -> None:
+def _stretch(data: mmap.mmap | bytes, start: int, end: int, write: Callable[[bytes], Any]) -> None:
     for offset in range(start, end, 1024 * 1024):
         write(data[offset : min(end, offset + 1024 * 1024)])
 

@@ -22,7 +22,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
 )
 
-from studies.intake import IntakeRefusal
+from studies.intake import IntakeRefusal, study_receive
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -105,6 +105,16 @@ def test_jpeg_is_taken_and_its_pixels_stay(receive, store, jpeg_bytes, options) 
     assert image.media_type == "image/jpeg"
     assert np.array_equal(np.asarray(Picture.open(io.BytesIO(stored))), np.asarray(Picture.open(io.BytesIO(source))))
     assert b"hello" not in stored
+
+
+def test_files_held_in_memory_are_taken_too(site, store, multipart, mammogram, png_bytes, jpeg_bytes) -> None:
+    files = [multipart(mammogram()), multipart(png_bytes()), multipart(jpeg_bytes())]
+
+    assert [image.media_type for image in study_receive(site=site, files=files).images] == [
+        "application/dicom",
+        "image/png",
+        "image/jpeg",
+    ]
 
 
 def test_the_same_file_twice_in_a_site_is_one_object_and_at_another_site_another(receive, other_site, mammogram) -> None:
