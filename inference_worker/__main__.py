@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
-
 from inference_worker.contract.queues import ORDER_QUEUES
 from inference_worker.settings import SettingsError, settings_from_environment
 
@@ -15,7 +13,7 @@ def main() -> int:
     try:
         settings = settings_from_environment()
     except SettingsError as error:
-        Console(stderr=True).print(f"[bold red]inference worker:[/] {error}")
+        sys.stderr.write(f"inference worker: {error}\n")
         return 2
     from inference_worker.celery_app import app
 

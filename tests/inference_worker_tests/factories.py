@@ -160,7 +160,7 @@ class Bench:
         self.folder = folder
         self.settings = settings_for(folder, **environ)
         self.store = ObjectStore(url=self.settings.object_store_url)
-        probe = {} if memory_growth_bytes is None else {"memory_probe": lambda: memory_growth_bytes}
+        probe: dict[str, Any] = {} if memory_growth_bytes is None else {"memory_probe": lambda: memory_growth_bytes}
         self.packages = PackageCache(folder=self.settings.package_cache_dir, store=self.store)
         self.engine = Engine(packages=self.packages, settings=self.settings, **probe)
         self.executor = ThreadPoolExecutor(2)
@@ -183,7 +183,7 @@ class Bench:
         return ImageReference(image_id, f"images/{digest}", digest, media_type, **fields)
 
     def order(self, package: Package, *images: ImageReference, **fields: Any) -> InferenceOrder:
-        values = {
+        values: dict[str, Any] = {
             "job_id": "job-1", "attempt": 1, "study_id": "study-1", "images": images, "package_digest": package.digest,
             "package_key": package_key(package), "artifact_prefix": "artifacts/job-1/1", "priority": "routine",
             "lease_seconds": 60,

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worker_factories import Bench, package_key, tiny_model
 
 from inference_worker import engine, package_cache, providers
 from inference_worker.batching import ModelOutput
 from inference_worker.contract.failures import CodedError
 from inference_worker.providers import ModelSession, sessions_by_preference
 from model_registry.packaging import package_write
+from tests.inference_worker_tests.factories import Bench, package_key, tiny_model
 
 
 def tensor_with_square(row: int, column: int) -> np.ndarray:

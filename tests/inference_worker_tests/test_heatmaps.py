@@ -155,9 +155,9 @@ def test_the_layer_file_is_a_transparent_palette_png_with_exact_levels() -> None
 
 def test_pictures_and_maps_survive_their_files() -> None:
     grey = np.random.default_rng(0).integers(0, 256, (33, 21), np.uint8)
-    assert np.array_equal(cv2.imdecode(np.frombuffer(picture_encode(grey), np.uint8), cv2.IMREAD_UNCHANGED), grey)
+    assert np.array_equal(np.asarray(cv2.imdecode(np.frombuffer(picture_encode(grey), np.uint8), cv2.IMREAD_UNCHANGED)), grey)
     colour = np.random.default_rng(0).integers(0, 256, (33, 21, 3), np.uint8)
-    assert np.array_equal(cv2.imdecode(np.frombuffer(picture_encode(colour), np.uint8), cv2.IMREAD_UNCHANGED), colour)
+    assert np.array_equal(np.asarray(cv2.imdecode(np.frombuffer(picture_encode(colour), np.uint8), cv2.IMREAD_UNCHANGED)), colour)
     maps = np.random.default_rng(0).random((2, 3, 4), np.float32)
     assert np.array_equal(np.load(io.BytesIO(npy_encode(maps)), allow_pickle=False), maps)
 

