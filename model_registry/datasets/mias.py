@@ -1,8 +1,8 @@
 """mini-MIAS, 322 digitised film mammograms (MLO) of 161 women, as a folder of 512-pixel PNGs with labels.csv and lesions.csv.
 
 Traps: the image number correlates with the class, so folds are by woman and given; mdb144 carries a benign and a malignant
-finding and counts as malignant; four abnormal images have no circle; circles of mdb212 and mdb214 lie off the breast. Where an abnormal
-image has no circle on the breast, nothing is known about its cells, and `is_located` says so. Lateralities are not used: breast
+finding and counts as malignant; four abnormal images have no circle; circles of mdb212 and mdb214 lie off the breast. Where an
+abnormal image has no circle on the breast, nothing is known about its cells, and `is_located` says so. Sides are not used: breast
 isolation orients every image. Reads files only; preprocessing is model_registry.preprocessing.
 """
 
