@@ -209,6 +209,9 @@ describe('file names', () => {
     ['R.png', null, null],
     ['RCC_LMLO.png', null, null],
     ['accl.png', null, null],
+    ['scan_right.png', 'R', null],
+    ['17RCC2.png', 'R', 'CC'],
+    ['Lcc-Rcc.png', null, 'CC'],
     ['mlo.png', null, 'MLO'],
   ])('%s states side %s and view %s', (name, imageLaterality, viewPosition) => {
     expect(nameTokensRead(name)).toEqual({ imageLaterality, viewPosition });

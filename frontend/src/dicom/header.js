@@ -27,14 +27,26 @@ function voiLutRead(dataSet) {
   return { firstMapped, entries, bits };
 }
 
+// PS3.16 CID 4014: View Code Sequence in SNOMED CT and in the older SNOMED RT codes
+const viewByCode = {
+  399162004: 'CC',
+  'R-10242': 'CC',
+  399368009: 'MLO',
+  'R-10226': 'MLO',
+  399260004: 'ML',
+  'R-10224': 'ML',
+  399352003: 'LM',
+  'R-10228': 'LM',
+  399099002: 'LMO',
+  'R-10230': 'LMO',
+};
+
+/** The stated view, or null. Other codes are left to the server, which knows them all. */
 function viewRead(dataSet) {
   const position = dataSet.string('x00185101')?.trim().toUpperCase();
   if (position) return position;
-  // View Code Sequence, SNOMED: the two views of every screening study
   const item = dataSet.elements.x00540220?.items?.[0]?.dataSet;
-  return (
-    { 'R-10242': 'CC', 'R-10226': 'MLO', 399162004: 'CC', 399368009: 'MLO' }[item?.string('x00080100')?.trim()] ?? null
-  );
+  return viewByCode[item?.string('x00080100')?.trim()] ?? null;
 }
 
 /** Parse a file's bytes. Returns { dataSet, facts }. Raises whatever dicom-parser raises on a header it cannot read. */

@@ -11,6 +11,7 @@ import { plural, t } from '../strings/index.js';
 import { problemsCount, studyProblems } from '../upload-checks.js';
 import { entryCreate, entryRead, formMake } from '../upload-entry.js';
 
+const externalIdPattern = /^[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}$/; // the server's rule: nothing a name could hide in
 const entries = [];
 const cards = new Map();
 let limits = {};
@@ -150,10 +151,22 @@ function progressCreate() {
   };
 }
 
+function externalIdCheck() {
+  const field = byId('external-id');
+  const value = field.value.trim();
+  const good = !value || externalIdPattern.test(value);
+  field.classList.toggle('is-invalid', !good);
+  field.setAttribute('aria-invalid', String(!good));
+  textSet(byId('external-id-hint'), t(good ? 'upload.externalIdHint' : 'upload.externalIdInvalid'));
+  if (!good) field.focus();
+  return good;
+}
+
 async function send(event) {
   event.preventDefault();
   if (byId('submit').disabled || entries.length === 0) return;
   problemHide();
+  if (!externalIdCheck()) return;
   for (const entry of entries) entry.serverProblem = null;
   const form = formMake(entries, {
     externalId: byId('external-id').value.trim(),

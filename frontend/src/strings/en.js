@@ -96,7 +96,7 @@ export const en = {
     leadPlain: 'Studies of your site',
     tiles: 'Studies by status',
     search: 'Search by study id',
-    searchHint: 'Study id',
+    searchHint: 'Whole study id',
     clear: 'Clear filters',
     columns: {
       study: 'Study',
@@ -170,6 +170,7 @@ export const en = {
     previewFailed: 'The pixels could not be read here. The server will say why if it cannot either.',
     details: 'Study details',
     externalId: 'Study id at your site',
+    externalIdInvalid: 'The study id may hold letters, digits and . _ : / # + - and begins with a letter or digit.',
     externalIdHint: 'Optional. Do not use a patient’s name or number.',
     priority: 'Priority',
     priorityHints: {
@@ -241,7 +242,6 @@ export const en = {
     live: '{status}. {detail}',
     events: {
       submitted: 'Submitted',
-      dispatched: 'Handed to the queue',
       started: 'A worker started',
       progress: 'Stage reached',
       requeued: 'Back in the queue',
@@ -249,7 +249,6 @@ export const en = {
       failed: 'Failed',
       cancelled: 'Cancelled',
       retried: 'Retried',
-      abandoned: 'Worker let go',
     },
   },
   result: {
