@@ -19,7 +19,7 @@ import onnx
 import onnxruntime
 
 from model_registry.packaging import Package, package_read
-from tests.benchmarks.packages_for_bench import efficientnet_package
+from tests.benchmarks.packages_for_bench import efficientnet_b2_package
 
 PACKAGES = Path(__file__).resolve().parents[2] / "model_registry" / "packages"
 THREADS = 2
@@ -70,7 +70,7 @@ def surcharge(package: Package, *, batch_sizes: Sequence[int], repeats: int, thr
 
 def run(*, folder: Path = Path("build/bench-packages"), repeats: int = 60) -> dict[str, Any]:
     """Both models, batches of 1 and 8."""
-    shipped, efficientnet = shipped_package(), package_read(efficientnet_package(folder).package)
+    shipped, efficientnet = shipped_package(), package_read(efficientnet_b2_package(folder).package)
     return {
         package.manifest.name: surcharge(
             package, batch_sizes=(1, 8), repeats=repeats if package is shipped else max(10, repeats // 3)

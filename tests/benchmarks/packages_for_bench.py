@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,15 +31,14 @@ EFFICIENTNET_PROFILE = PreprocessingProfile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class BenchModel:
-    """`package` is the folder of the ONNX package; `keras_path` the same network for Keras, with outputs logits, scores, cam."""
+class BenchModel(NamedTuple):
+    """`package` is the folder of the ONNX package; `keras_path` the same network as demos serve it: one sigmoid."""
 
     package: Path
     keras_path: Path
 
 
-def efficientnet_package(folder: Path) -> BenchModel:
+def efficientnet_b2_package(folder: Path) -> BenchModel:
     """Build both into `folder`, unless they are there. Takes about a minute and imports TensorFlow when it has to build."""
     package, keras_path = folder / f"{NAME}-{VERSION}", folder / f"{NAME}.keras"
     try:
@@ -58,7 +57,9 @@ def efficientnet_package(folder: Path) -> BenchModel:
     zoo_model = efficientnet_build(variant="b2")
     _scores_spread(zoo_model.keras_model, zoo_model.input_shape)
     folder.mkdir(parents=True, exist_ok=True)
-    zoo_model.keras_model.save(keras_path)
+    whole = zoo_model.keras_model
+    probability = keras.layers.Activation("sigmoid", name="probability")(whole.get_layer("logit").output)
+    keras.Model(whole.inputs, probability, name="efficientnet_b2").save(keras_path)
     exported = keras_to_onnx(zoo_model=zoo_model)
     golden, cases = golden_contents(model=exported.explained, profile=EFFICIENTNET_PROFILE, tolerance=1e-3)
     manifest: dict[str, object] = {
@@ -110,7 +111,7 @@ def _scores_spread(keras_model: object, input_shape: tuple[int, int, int]) -> No
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/bench-packages"))
-    made = efficientnet_package(parser.parse_args().out)
+    made = efficientnet_b2_package(parser.parse_args().out)
     sys.stdout.write(f"{made.package}\n{made.keras_path}\n")
     return 0
 
