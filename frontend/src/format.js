@@ -22,7 +22,7 @@ export function significant(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return t('common.none');
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e5) return value.toExponential(digits - 1);
+  if (size < 1e-4 || size >= 1e5) return value.toExponential(digits - 1);
   return String(Number(value.toPrecision(digits)));
 }
 

@@ -4,7 +4,7 @@ import { failureCard } from '@/components/failure-card.js';
 import { heatmapImage, heatmapWords, mapStanding } from '@/components/heatmap-layer.js';
 import { progressWords, stageSegments } from '@/components/job-progress.js';
 import { jobTableCreate } from '@/components/job-table.js';
-import { cautionsGather, shownProbabilities } from '@/components/result-summary.js';
+import { breastsOrder, cautionsGather, shownProbabilities } from '@/components/result-summary.js';
 import { classTone, outcomeBadge, statusBadge } from '@/components/status-badge.js';
 import { toast, toastCarried, toastCarry, toastProblem } from '@/components/toasts.js';
 import { cautionsOwn } from '@/components/view-card.js';
@@ -73,6 +73,11 @@ describe('bars', () => {
       ['malignant', '70.0%', '70%'],
     ]);
     expect(node.querySelectorAll('.bar--chosen')).toHaveLength(1);
+  });
+
+  it('of the breasts stand right before left, as the views hang', () => {
+    const given = [null, 'L', 'R'].map((side) => ({ image_laterality: side }));
+    expect(breastsOrder(given).map((breast) => breast.image_laterality)).toEqual(['R', 'L', null]);
   });
 
   it('say whether the numbers are calibrated', () => {
@@ -152,6 +157,13 @@ describe('heatmaps', () => {
     expect(mapStanding(map(3))).toEqual({ kind: 'saturated', reach: 1 });
     expect(mapStanding(map(1, 0)).reach).toBe(0);
     expect(mapStanding(null).kind).toBe('missing');
+  });
+
+  it('beyond their scale say so beside the server’s own statement', () => {
+    expect(words(map(3))).toContain(
+      'The same scale for every image. The strongest place is beyond the top of the scale',
+    );
+    expect(words(map(1))).not.toContain('beyond the top');
   });
 
   it('that do not exist for a target are said to be missing', () => {

@@ -43,9 +43,10 @@ export function heatmapWords(image, target) {
   if (kind === 'zero') {
     return [h('p', { className: 'map-words map-words--zero' }, icon('info'), t('result.mapZero', { target: name }))];
   }
-  const strength = kind === 'saturated' ? t('result.mapSaturated') : t('result.mapWeak', { percent: percent(reach) });
   const scaling =
     map.scaling_text ?? t(map.scaling === 'package_reference' ? 'result.scalingPackage' : 'result.scalingImage');
+  const strength = map.scaling_text ? '' : t('result.mapWeak', { percent: percent(reach) });
+  const beyond = kind === 'saturated' ? t('result.mapSaturated') : '';
   return [
     scaleBar(map, reach),
     h(
@@ -58,7 +59,7 @@ export function heatmapWords(image, target) {
       ),
       ` ${t('result.scaleBlank')}`,
     ),
-    h('p', { className: 'map-words map-words--small' }, map.scaling_text ? scaling : `${scaling} ${strength}`),
+    h('p', { className: 'map-words map-words--small' }, [scaling, beyond || strength].filter(Boolean).join(' ')),
   ];
 }
 

@@ -78,7 +78,12 @@ function elapsedList(elapsed) {
     'ul',
     { className: 'elapsed' },
     entries.map(([name, seconds]) =>
-      h('li', {}, tOr(`stage.${name.toUpperCase()}`, name), h('span', {}, duration(seconds))),
+      h(
+        'li',
+        {},
+        tOr(`result.elapsedStages.${name}`, tOr(`stage.${name.toUpperCase()}`, name)),
+        h('span', {}, duration(seconds)),
+      ),
     ),
     h('li', { className: 'elapsed__total' }, t('result.elapsedTotal'), h('span', {}, duration(total))),
   );

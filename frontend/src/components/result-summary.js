@@ -52,10 +52,21 @@ function notValidatedPart(result) {
     h(
       'div',
       {},
-      h('strong', {}, t('result.notValidated', { items: items.join('; ') })),
+      h('strong', {}, t('result.notValidated')),
+      h(
+        'ul',
+        {},
+        items.map((item) => h('li', {}, item)),
+      ),
       h('p', {}, t('result.notValidatedHint')),
     ),
   );
+}
+
+/** Right, left, then what states no side: as the views hang. */
+export function breastsOrder(breasts) {
+  const place = ({ image_laterality: side }) => ['R', 'L'].indexOf(side) >>> 0; // −1, unknown, becomes last
+  return [...breasts].sort((a, b) => place(a) - place(b));
 }
 
 function breastPart(breast, result) {
@@ -126,7 +137,7 @@ export function resultSummary(result, { nameOf }) {
         h(
           'ul',
           { className: 'breasts' },
-          result.breasts.map((breast) => breastPart(breast, result)),
+          breastsOrder(result.breasts).map((breast) => breastPart(breast, result)),
         ),
       ),
     cautionsPart(result, nameOf),

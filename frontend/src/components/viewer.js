@@ -110,6 +110,7 @@ function grid(result, cardOf) {
 /** Build the viewer of a result. Returns its element. */
 export function viewerCreate(result) {
   const first = result.targets.includes(result.suspicion.target) ? result.suspicion.target : result.targets[0];
+  const targets = [first, ...result.targets.filter((target) => target !== first)];
   const state = { on: true, target: first, opacity: 60 };
   const cards = new Map();
   const hanging = h('div', { className: 'hanging' });
@@ -146,7 +147,7 @@ export function viewerCreate(result) {
     cards.set(image.id, card);
     return card.node;
   };
-  const bar = controls({ targets: result.targets, state, onChange: apply });
+  const bar = controls({ targets, state, onChange: apply });
   hanging.append(...grid(result, cardOf).flat(Infinity).filter(Boolean));
   apply({ on: state.on });
 
