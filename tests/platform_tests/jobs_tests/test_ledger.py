@@ -39,6 +39,16 @@ def test_a_message_delivered_twice_changes_nothing_the_second_time(job: Job) -> 
     assert (Job.objects.values().get(), list(JobEvent.objects.values()), Result.objects.values().get()) == before
 
 
+def test_an_event_id_counts_once_whatever_comes_under_it(job: Job) -> None:
+    events_apply([event("started", job, event_id="same")])
+    later = event("failed", job, event_id="same", failure_code="input:pixel_data_corrupt")
+    assert events_apply([later]).counts == {"repeated": 1}
+    summary = events_apply([event("progress", job, event_id="other", stage="STORING"), later])
+    assert summary.counts == {"applied": 1, "repeated": 1}
+    job.refresh_from_db()
+    assert job.status == JobStatus.RUNNING
+
+
 def test_a_second_success_of_the_same_attempt_does_not_replace_the_first(job: Job) -> None:
     events_apply([event("succeeded", job, result=result_payload(job, suspicion=0.7))])
     events_apply([event("succeeded", job, result=result_payload(job, suspicion=0.1))])
