@@ -70,7 +70,7 @@ static: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Lint, formats, types, import rules,
 	$(BIN)/ruff format --check .
 	PYTHONPATH=platform:. $(BIN)/lint-imports
 	SECRET_KEY=for-this-check-alone $(BIN)/mypy platform inference_worker model_registry tests .ci
-	SECRET_KEY=for-this-check-alone $(BIN)/python platform/manage.py makemigrations --check --dry-run
+	SECRET_KEY=for-this-check-alone DATABASE_URL=sqlite://:memory: $(BIN)/python platform/manage.py makemigrations --check --dry-run
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	cd frontend && $(NPM) run lint --silent && $(NPM) run format:check --silent
 

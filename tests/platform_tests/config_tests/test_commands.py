@@ -24,6 +24,7 @@ def test_a_new_site_has_an_administrator_who_can_sign_in_with_the_printed_passwo
     password = create_site("north", "anna")
     anna = User.objects.get(username="anna")
     assert anna.check_password(password)
+    assert anna.site is not None
     assert (anna.site.slug, anna.role) == ("north", Role.ADMINISTRATOR)
 
 
