@@ -14,6 +14,7 @@ from catalog.services import deployment_activate, package_install
 from inference_worker.contract.events import AttemptReference, EventKind, WorkerHeartbeat
 from inference_worker.contract.events import JobEvent as ReportedEvent
 from inference_worker.contract.results import AggregateResult, Assessment, HeatmapResult, ImageResult, StudyResult
+from jobs.ledger import events_apply
 from jobs.models import Job
 from jobs.outbox import artifact_prefix
 from jobs.services import job_submit
@@ -192,3 +193,14 @@ def package_row(*, version: str = "9.9.9") -> ModelPackage:
     return ModelPackage.objects.create(
         digest=digest, name="rowed", version=version, manifest={}, object_key=f"packages/{digest[7:]}", size_bytes=1
     )
+
+
+def shape_of(serializer: Any) -> set[str]:
+    """The fields that the OpenAPI document promises."""
+    return set(serializer.get_fields())
+
+
+def succeed(job: Job) -> Job:
+    """The job after its worker reported success."""
+    events_apply([event("started", job), event("succeeded", job)])
+    return Job.objects.get(pk=job.pk)
