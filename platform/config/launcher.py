@@ -145,7 +145,7 @@ class Launcher:
     def _start_platform(self) -> None:
         """What reads and writes the database."""
         ledger = ("-A", "config.celery_app", "worker", "-Q", "ledger", "--pool", "solo", "--loglevel", "INFO")
-        self._start("ledger", _python("celery", *ledger, "--hostname", "ledger@%h"))
+        self._start("ledger", _python("celery", *ledger, "--hostname", "ledger@%h", "--without-mingle", "--without-gossip"))
         self._start("dispatcher", (sys.executable, str(REPOSITORY_ROOT / "platform" / "manage.py"), "run_dispatcher"))
         web = ("--worker-class", "gthread", "--workers", os.environ.get("WEB_PROCESSES", "2"), "--threads", "8", "--preload")
         bind = (

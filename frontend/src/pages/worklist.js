@@ -15,19 +15,19 @@ const agesMilliseconds = 15000;
 const typingMilliseconds = 250;
 const statuses = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'];
 
-const filters = { status: '', external_id: '', priority: '', cursor: '' };
+const filters = { status: '', search: '', priority: '', cursor: '' };
 let shownPage = null;
 
 function filtersFromAddress() {
   const search = new URLSearchParams(location.search);
   for (const name of Object.keys(filters)) filters[name] = search.get(name) ?? '';
   if (filters.status && !statuses.includes(filters.status)) filters.status = '';
-  byId('search').value = filters.external_id;
+  byId('search').value = filters.search;
   byId('priority').value = filters.priority;
   if (byId('priority').selectedIndex < 0) byId('priority').value = filters.priority = '';
 }
 
-const filtered = () => Boolean(filters.status || filters.external_id || filters.priority);
+const filtered = () => Boolean(filters.status || filters.search || filters.priority);
 
 function filtersShow() {
   for (const tile of document.querySelectorAll('.tile')) {
@@ -130,7 +130,7 @@ function filtersApply(changes, { keepCursor = false } = {}) {
 function filtersClear() {
   byId('search').value = '';
   byId('priority').value = '';
-  filtersApply({ status: '', external_id: '', priority: '' });
+  filtersApply({ status: '', search: '', priority: '' });
   byId('search').focus();
 }
 
@@ -142,7 +142,7 @@ function controlsAttach() {
   let typing = null;
   byId('search').addEventListener('input', (event) => {
     clearTimeout(typing);
-    typing = setTimeout(() => filtersApply({ external_id: event.target.value.trim() }), typingMilliseconds);
+    typing = setTimeout(() => filtersApply({ search: event.target.value.trim() }), typingMilliseconds);
   });
   byId('filters').addEventListener('submit', (event) => event.preventDefault());
   byId('priority').addEventListener('change', (event) => filtersApply({ priority: event.target.value }));

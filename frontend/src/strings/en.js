@@ -96,7 +96,7 @@ export const en = {
     leadPlain: 'Studies of your site',
     tiles: 'Studies by status',
     search: 'Search by study id',
-    searchHint: 'Whole study id',
+    searchHint: 'Search study id',
     clear: 'Clear filters',
     columns: {
       study: 'Study',

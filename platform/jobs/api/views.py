@@ -66,12 +66,13 @@ def job_response(job: Job, *, status: int) -> Response:
 
 
 class JobFilter(filters.FilterSet):
-    """`status` may be repeated."""
+    """`status` may be repeated. `external_id` matches exactly, as a script wants it; `search` finds a part of it, as people type."""
 
     status = filters.MultipleChoiceFilter(choices=JobStatus.choices)
     priority = filters.ChoiceFilter(choices=[(item.value, item.value) for item in Priority])
     study = filters.UUIDFilter(field_name="study_id")
     external_id = filters.CharFilter(field_name="study__external_id", max_length=128)
+    search = filters.CharFilter(field_name="study__external_id", lookup_expr="icontains", max_length=128)
 
 
 class JobListView(GenericAPIView):

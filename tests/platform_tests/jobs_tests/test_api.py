@@ -287,6 +287,8 @@ def test_the_list_is_newest_first_filtered_and_paged(api: APIClient, make_job: C
     assert listed("?status=SUCCEEDED&status=QUEUED") == ids[::-1]
     assert listed("?priority=stat") == [ids[1]]
     assert listed("?external_id=case-2") == [ids[2]]
+    assert listed("?external_id=case") == []
+    assert listed("?search=ASE-2") == [ids[2]]
     assert listed(f"?study={jobs[1].study_id}") == [ids[1]]
     first = api.get("/api/v1/jobs?page_size=2").json()
     second = api.get(first["next"]).json()

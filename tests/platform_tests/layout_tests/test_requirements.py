@@ -22,7 +22,6 @@ OURS = {
     "common",
     "config",
     "jobs",
-    "notifications",
     "studies",
     "inference_worker",
     "model_registry",

@@ -1,0 +1,82 @@
+"""`make bench`: run every benchmark in a process of its own and write RESULTS.md beside this file.
+
+`python -m tests.benchmarks [NAME …]` runs some of them and prints what they found without touching RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tests.benchmarks.report import markdown_table
+
+HERE = Path(__file__).parent
+#: Module → what its section says first.
+BENCHMARKS = {
+    "bench_throughput": "Studies per second, in turns within one run: the demos' way (Keras predict and an eager GradientTape, "
+    "synchronous, model loaded once), this platform, and a bare decode, preprocess and run loop with the worker's threads. "
+    "“platform” counts from the first submission to the last result, with the submitting clients on the same cores; “drained” "
+    "has every study queued before the worker starts.",
+    "bench_gradcam": "What the heatmaps of all targets cost over the plain graph, medians of alternating runs.",
+    "bench_preprocessing": "Where the time of one full-size view goes, in milliseconds, one thread. “prepare” is the whole profile, "
+    "“window_first” what it would cost to window every pixel instead.",
+}
+
+console = Console()
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(chosen) - set(BENCHMARKS):
+        console.print(f"No benchmark is called {', '.join(sorted(unknown))}. There are {', '.join(BENCHMARKS)}.")
+        return 2
+    sections = []
+    for name in chosen:
+        console.print(f"[bold]·[/bold] {name}")
+        sections.append(f"## {name}\n\n{BENCHMARKS[name]}\n\n{markdown_table(_outcome(name))}")
+        console.print(sections[-1], markup=False)
+    if not sys.argv[1:]:
+        (HERE / "RESULTS.md").write_text("\n".join([_heading(), *sections]))
+        console.print(f"Written to {(HERE / 'RESULTS.md').relative_to(Path.cwd())}")
+    return 0
+
+
+def _outcome(name: str) -> dict[str, Any]:
+    """What `run()` of the module returns, computed in a fresh interpreter."""
+    code = f"import json, sys; from tests.benchmarks.{name} import run; json.dump(run(), open(sys.argv[1], 'w'))"
+    path = HERE / f".{name}.json"
+    try:
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=HERE.parents[1])
+        return dict(json.loads(path.read_text()))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _heading() -> str:
+    processor = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+        platform.processor(),
+    )
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}" for name in ("onnxruntime", "tensorflow-cpu", "numpy", "Django", "celery")
+    )
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        "# Benchmark results\n\n"
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {os.cpu_count()} cores of {processor}, {memory_gib:.0f} GiB, "
+        f"Python {platform.python_version()}, {versions}.\n\n"
+        "Written by `make bench`. The machine is shared and noisy: ratios within one run count, single figures do not.\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
