@@ -66,7 +66,7 @@ def job_response(job: Job, *, status: int) -> Response:
 
 
 class JobFilter(filters.FilterSet):
-    """`status` may be repeated. `external_id` matches exactly, as a script wants it; `search` finds a part of it, as people type."""
+    """`status` may be repeated. `external_id` matches exactly, for scripts; `search` finds a part of it, for people."""
 
     status = filters.MultipleChoiceFilter(choices=JobStatus.choices)
     priority = filters.ChoiceFilter(choices=[(item.value, item.value) for item in Priority])
