@@ -139,7 +139,7 @@ def demos_serving(keras_model: Path) -> Iterator[str]:
 def _png_studies(folder: Path, count: int) -> list[list[Path]]:
     """`count` studies of one PNG each, no two alike."""
     folder.mkdir(parents=True)
-    studies = []
+    studies: list[list[Path]] = []
     while len(studies) < count:
         for view in phantom_study(seed=1000 + len(studies), size_hw=PNG_SIZE_HW):
             path = folder / f"{len(studies):04d}_{view.image_laterality}{view.view_position}.png"

@@ -6,7 +6,7 @@ import uuid
 from typing import Any, cast
 
 from django.http import Http404, QueryDict
-from django_filters import rest_framework as filters  # type: ignore[import-untyped]
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import MultiPartParser

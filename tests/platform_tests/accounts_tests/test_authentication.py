@@ -81,7 +81,9 @@ def test_last_use_is_written_at_most_once_a_minute(reader, monkeypatch) -> None:
     for seconds in (0, 30, 61):
         monkeypatch.setattr(clock, "now", lambda later=seconds: moment + datetime.timedelta(seconds=later))
         _get(f"Bearer {plain}")
-        seen.append((ApiToken.objects.get().last_used_at - moment).total_seconds())
+        used_at = ApiToken.objects.get().last_used_at
+        assert used_at is not None
+        seen.append((used_at - moment).total_seconds())
 
     assert seen == [0, 0, 61]
 

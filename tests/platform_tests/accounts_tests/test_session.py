@@ -77,6 +77,7 @@ def test_a_wrong_password_and_an_unknown_name_read_alike(browser: APIClient, rea
 
 
 def test_a_user_of_an_inactive_site_cannot_sign_in(browser: APIClient, reader: User) -> None:
+    assert reader.site is not None
     reader.site.is_active = False
     reader.site.save()
 

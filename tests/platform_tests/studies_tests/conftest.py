@@ -11,7 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile, UploadedFile
 from PIL import Image as Picture
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from accounts.models import Site
 from common.object_store import ObjectStore
@@ -47,8 +47,8 @@ def mammogram_make(**changes: Any) -> bytes:
             delattr(dataset, keyword)
         else:
             setattr(dataset, keyword, value)
-    meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID") or "1.2.840.10008.5.1.4.1.1.7"
-    meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID") or "1.2.3"
+    meta.MediaStorageSOPClassUID = UID(dataset.get("SOPClassUID") or "1.2.840.10008.5.1.4.1.1.7")
+    meta.MediaStorageSOPInstanceUID = UID(dataset.get("SOPInstanceUID") or "1.2.3")
     meta.TransferSyntaxUID = syntax
     dataset.file_meta = meta
     buffer = io.BytesIO()

@@ -99,7 +99,7 @@ class _HangsUp(io.RawIOBase):
 def test_a_client_that_hangs_up_leaves_nothing_on_disk(incoming: Path) -> None:
     body = _body(b"x" * 300_000)
     request = _request(body)
-    request._stream = _HangsUp(body[:150_000])  # type: ignore[attr-defined]
+    request._stream = _HangsUp(body[:150_000])
 
     def view(request: HttpRequest) -> HttpResponse:
         with pytest.raises(UnreadablePostError):
