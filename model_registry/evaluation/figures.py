@@ -62,7 +62,8 @@ def estimate(
     for _ in range(draws):
         drawn = random.integers(0, len(members), len(members))
         values.append(statistic(np.concatenate([members[index] for index in drawn])))
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+    defined = np.array([value for value in values if np.isfinite(value)] or [np.nan])
+    low, high = np.percentile(defined, [2.5, 97.5])
     return Estimate(statistic(np.arange(len(groups))), float(low), float(high))
 
 

@@ -74,6 +74,8 @@ def evaluate(*, samples: Sequence[Sample], predictions: Predictions, targets: Se
     def add(name: str, statistic: Callable[[np.ndarray], float], rows: np.ndarray | None = None) -> None:
         rows = np.arange(len(labels)) if rows is None else np.flatnonzero(rows)
         found = estimate(lambda drawn: statistic(rows[drawn]), groups=groups[rows])
+        if not np.isfinite([found.value, found.low, found.high]).all():
+            return  # not defined on this collection, for want of cases
         metrics.append(
             Metric(name=name, value=_round(found.value), low=_round(found.low), high=_round(found.high), method=method)
         )
@@ -94,15 +96,19 @@ def evaluate(*, samples: Sequence[Sample], predictions: Predictions, targets: Se
     for target in ("suspicion", "malignant"):
         channel = list(targets).index(target)
         hits = _hits(samples, predictions.heatmaps[:, channel])
-        add(f"Pointing game, {target} Grad-CAM", lambda r, hits=hits: float(hits[r].mean()), located)  # type: ignore[misc]
-    add("Sensitivity at the operating point", lambda r: float((tempered[r] > point.threshold)[abnormal[r]].mean()))
-    add("Specificity at the operating point", lambda r: float((tempered[r] <= point.threshold)[~abnormal[r]].mean()))
+        add(f"Pointing game, {target} Grad-CAM", lambda r, hits=hits: _share(hits[r]), located)  # type: ignore[misc]
+    add("Sensitivity at the operating point", lambda r: _share(tempered[r][abnormal[r]] > point.threshold))
+    add("Specificity at the operating point", lambda r: _share(tempered[r][~abnormal[r]] <= point.threshold))
     add("Expected calibration error of suspicion", lambda r: expected_calibration_error(tempered[r], abnormal[r]))
     return Evaluation(tuple(metrics), temperature, point)
 
 
 def _hits(samples: Sequence[Sample], maps: np.ndarray) -> np.ndarray:
     return np.array([map_points_inside(heatmap, s.lesions) for s, heatmap in zip(samples, maps, strict=True)])
+
+
+def _share(found: np.ndarray) -> float:
+    return float(found.mean()) if len(found) else float("nan")
 
 
 def _round(value: float) -> float:

@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    if options.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     from model_registry.datasets.mias import DatasetError, mias_read
     from model_registry.training.cross_validation import part_train, parts_of
     from model_registry.training.loop import Progress as EpochProgress
