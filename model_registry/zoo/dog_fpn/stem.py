@@ -15,6 +15,8 @@ from keras import ops
 LEVELS = 6
 SIGMA = 1.2
 VARIANCE_FLOOR = 4e-4
+MASK_FLOOR = 1e-4
+PIVOT = 0.4  # a usual intensity inside the breast
 CHANNELS = 13
 
 
@@ -58,10 +60,15 @@ class DogStem(keras.layers.Layer):
         rows, columns = inputs.shape[1:3]
         full, grid = (rows, columns), (rows // 4, columns // 4)
         v, m = inputs[..., 0:1], inputs[..., 1:2]
-        weight = _box(_average(m, 8)) + 1e-4
-        mean8 = _box(_average(v * m, 8)) / weight
-        square8 = _box(_average(v * v * m, 8)) / weight
-        deviation8 = ops.sqrt(ops.maximum(square8 - mean8 * mean8, 0.0) + VARIANCE_FLOOR)
+        weight = _box(_average(m, 8)) + MASK_FLOOR
+        share = 1.0 - MASK_FLOOR / weight
+        offset = (v - PIVOT) * m
+        centred8 = _box(_average(offset, 8)) / weight
+        mean8 = centred8 + PIVOT * share
+        square8 = _box(_average(offset * (v - PIVOT), 8)) / weight
+        # E[v²] − E[v]² written around a pivot: the same number without the cancellation that float32 does not forgive.
+        spread8 = square8 - centred8 * centred8 + PIVOT * (MASK_FLOOR / weight) * (2.0 * centred8 + PIVOT * share)
+        deviation8 = ops.sqrt(ops.maximum(spread8, 0.0) + VARIANCE_FLOOR)
         mean = _resize(mean8, full)
         n = (v - mean) * m / _resize(deviation8, full)
         taps = gaussian_taps(SIGMA)
