@@ -127,8 +127,12 @@ def _inside(*, shape_hw: tuple[int, int], grid_from_layer: Affine, grid_hw: tupl
     """Which layer pixels lie on the model's input: grid coordinates from -0.5 to the last cell's centre + 0.5."""
     columns = np.arange(shape_hw[1])
     rows = np.arange(shape_hw[0])[:, np.newaxis]
-    grid_column = grid_from_layer[0, 0] * columns + grid_from_layer[0, 1] * rows + grid_from_layer[0, 2]
-    grid_row = grid_from_layer[1, 0] * columns + grid_from_layer[1, 1] * rows + grid_from_layer[1, 2]
+    # A term that is zero keeps its array one-dimensional: views are scaled, shifted and mirrored, but never turned.
+    grid_column = grid_from_layer[0, 0] * columns + grid_from_layer[0, 2]
+    grid_row = grid_from_layer[1, 1] * rows + grid_from_layer[1, 2]
+    if grid_from_layer[0, 1] or grid_from_layer[1, 0]:
+        grid_column = grid_column + grid_from_layer[0, 1] * rows
+        grid_row = grid_row + grid_from_layer[1, 0] * columns
     tolerance = 1e-6
     return np.asarray(
         (grid_column >= -0.5 - tolerance)

@@ -1,4 +1,4 @@
-"""Everything drawn for one view: a transparent layer for every target, overlays for those a reader looks at first.
+"""Everything drawn for one view: a transparent layer for every target, one overlay for what a reader looks at first.
 
 Turns numbers into encoded files in memory; writes none. How values become colours is decided in heatmaps.
 """
@@ -23,7 +23,7 @@ class PictureSizes:
     """Longer sides in pixels."""
 
     preview: int = 1024
-    heatmap: int = 512
+    heatmap: int = 256  # a map has some 50 cells a side: more pixels would hold nothing more, and a browser smooths
     overlay: int = 512
 
 
@@ -57,9 +57,8 @@ def view_render(*, view: PreparedView, output: ModelOutput | None, manifest: Man
     maxima = {target: max(0.0, float(raw_map.max(initial=0.0))) for target, raw_map in zip(targets, output.heatmaps, strict=True)}
     scales = map_scales(raw_maxima=maxima, reference_maximum=manifest.explanation.reference_maximum)
     layers = _levels(view, output, manifest, scales, targets, sizes.heatmap)
-    # The suspicion's map and the predicted class's are what a report shows; the page draws the others from their layers.
-    first = tuple(target for target in targets if target in (manifest.suspicion.target, scores.label))
-    overlays = _levels(view, output, manifest, scales, first, sizes.overlay)
+    # The suspicion's map is what a report shows; the page draws every target from its layer.
+    overlays = _levels(view, output, manifest, scales, (manifest.suspicion.target,), sizes.overlay)
     return RenderedView(
         view,
         output,

@@ -54,7 +54,7 @@ def settings_from_environment(environ: Mapping[str, str] | None = None) -> Worke
         intra_op_threads=_whole(source, "INTRA_OP_THREADS", default=cores, low=1, high=256),
         gpu_device_index=_whole(source, "GPU_DEVICE_INDEX", default=0, low=0, high=63),
         preview_longer_side=_whole(source, "PREVIEW_LONGER_SIDE", default=1024, low=64, high=8192),
-        heatmap_longer_side=_whole(source, "HEATMAP_LONGER_SIDE", default=512, low=16, high=4096),
+        heatmap_longer_side=_whole(source, "HEATMAP_LONGER_SIDE", default=256, low=16, high=4096),
         overlay_longer_side=_whole(source, "OVERLAY_LONGER_SIDE", default=512, low=16, high=8192),
     )
 

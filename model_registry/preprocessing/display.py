@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from model_registry.packaging.profile import Display
@@ -23,12 +24,39 @@ class DisplayResult:
     window_assumed: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DisplayTable:
+    """What every stored value is shown as: `shown` float32 in [0, 1], its first entry for the stored value `first`."""
+
+    shown: np.ndarray
+    first: int
+    window_assumed: bool
+
+
 def display_values(*, image: DecodedImage, stored: np.ndarray, step: Display) -> DisplayResult:
     """Bring stored values of `image` (all of them, or an area average in the same dtype) to display values.
 
     Takes (rows, columns) integers. Padding becomes 0. Never raises on what a header may hold: an unusable window or table
     counts as absent.
     """
+    table = display_table(image=image, stored=stored, step=step)
+    return DisplayResult(
+        values=table_take(table=table.shown, stored=stored, first=table.first), window_assumed=table.window_assumed
+    )
+
+
+def table_take(*, table: np.ndarray, stored: np.ndarray, first: int) -> np.ndarray:
+    """Look every stored value up. `table[0]` is for the stored value `first`; returns the table's dtype, stored's shape."""
+    if stored.dtype in (np.uint8, np.uint16):
+        # OpenCV wants a table of every value of the type, and is then four times as quick as indexing
+        whole = np.zeros(np.iinfo(stored.dtype).max + 1, table.dtype)
+        whole[first : first + len(table)] = table
+        return np.asarray(cv2.LUT(stored, whole))
+    return np.asarray(table.take(stored.astype(np.int32) - first))
+
+
+def display_table(*, image: DecodedImage, stored: np.ndarray, step: Display) -> DisplayTable:
+    """The table behind `display_values`, over the range of values that occur in `stored`."""
     low, high = int(stored.min()), int(stored.max())
     domain = np.arange(low, high + 1)
     modality = modality_values(image=image, stored=domain)
@@ -55,10 +83,7 @@ def display_values(*, image: DecodedImage, stored: np.ndarray, step: Display) ->
         shown = np.rint(shown * levels) / levels
     if image.padding is not None:
         shown[(domain >= image.padding[0]) & (domain <= image.padding[1])] = 0.0
-    table = shown.astype(np.float32)
-    # int64 indices only when an offset is needed: unsigned values from 0 index the table as they are
-    index = stored if low == 0 else stored.astype(np.int32) - low
-    return DisplayResult(values=table.take(index), window_assumed=window_assumed)
+    return DisplayTable(shown=shown.astype(np.float32), first=low, window_assumed=window_assumed)
 
 
 def modality_values(*, image: DecodedImage, stored: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from model_registry.packaging.profile import Display
 from model_registry.preprocessing import affine
-from model_registry.preprocessing.display import display_values
+from model_registry.preprocessing.display import display_table, table_take
 from model_registry.preprocessing.image import DecodedImage
 from model_registry.preprocessing.reduce import reduce_factor, stored_reduce
 
@@ -35,11 +35,14 @@ def image_preview(*, image: DecodedImage, longer_side: int) -> PreviewImage:
     stored, placed = stored_reduce(stored=image.stored, factor=factor, padding=image.padding)
     stated = bool(image.windows or image.voi_luts) or image.bits_stored <= 8
     step = Display(voi="header") if stated else Display(voi="percentile", percentiles=(0.5, 99.9))
-    values = display_values(image=image, stored=stored, step=step).values
-    hw = (values.shape[0], values.shape[1])
+    table = display_table(image=image, stored=stored, step=step)
+    # 256 levels are all that is shown, so they are made in the table and not for every pixel
+    levels = np.rint(table.shown * 255).astype(np.uint8)
+    pixels = table_take(table=levels, stored=stored, first=table.first)
+    hw = (pixels.shape[0], pixels.shape[1])
     if max(hw) > longer_side:
         ratio = longer_side / max(hw)
         target = (max(1, round(hw[0] * ratio)), max(1, round(hw[1] * ratio)))
-        values = cv2.resize(values, target[::-1], interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(pixels, target[::-1], interpolation=cv2.INTER_AREA)
         placed = affine.compose(after=affine.scale(from_hw=hw, to_hw=target), before=placed)
-    return PreviewImage(pixels=np.rint(values * 255).astype(np.uint8), preview_from_source=placed)
+    return PreviewImage(pixels=np.asarray(pixels, np.uint8), preview_from_source=placed)

@@ -38,6 +38,8 @@ from config.launcher_processes import ChildSpec, Supervisor
 
 READY_LIMIT_SECONDS = 120.0
 RESULT_LIMIT_SECONDS = 180.0
+#: Celery's own chatter between workers: liveness is in the database, and each message costs both cores something.
+QUIET = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 #: A process that ends this often before the start is complete will not come up.
 CRASHES_BEFORE_GIVING_UP = 3
 #: The part that /readyz calls not ready → the process whose log tells why.
@@ -139,13 +141,15 @@ class Launcher:
         threads = os.environ.get("WORKER_THREADS", "4")
         worker = ("-A", "inference_worker.celery_app", "worker", "--pool", "threads", "--concurrency", threads)
         self._start(
-            "worker", _python("celery", *worker, "-Q", "stat,routine,backfill", "--loglevel", "INFO"), WORKER_THREADS=threads
+            "worker",
+            _python("celery", *worker, "-Q", "stat,routine,backfill", "--loglevel", "INFO", *QUIET),
+            WORKER_THREADS=threads,
         )
 
     def _start_platform(self) -> None:
         """What reads and writes the database."""
         ledger = ("-A", "config.celery_app", "worker", "-Q", "ledger", "--pool", "solo", "--loglevel", "INFO")
-        self._start("ledger", _python("celery", *ledger, "--hostname", "ledger@%h", "--without-mingle", "--without-gossip"))
+        self._start("ledger", _python("celery", *ledger, "--hostname", "ledger@%h", *QUIET))
         self._start("dispatcher", (sys.executable, str(REPOSITORY_ROOT / "platform" / "manage.py"), "run_dispatcher"))
         web = ("--worker-class", "gthread", "--workers", os.environ.get("WEB_PROCESSES", "2"), "--threads", "8", "--preload")
         bind = (

@@ -58,10 +58,10 @@ def test_a_bright_square_becomes_the_hottest_place_of_the_pictures(bench: Bench)
     assert opened(bench, image.preview_key).shape == (image.preview_rows, image.preview_columns) == (128, 96)
 
 
-def test_every_target_has_a_layer_and_the_first_ones_an_overlay(bench: Bench) -> None:
+def test_every_target_has_a_layer_and_the_suspicion_an_overlay(bench: Bench) -> None:
     (image,) = run(bench, bench.order(bench.package_add(), bench.image_add(aligned_square(1, 1)))).images
     assert [drawn.target for drawn in image.heatmaps] == ["normal", "benign", "malignant", "suspicion"]
-    assert [drawn.overlay_key is not None for drawn in image.heatmaps] == [False, False, True, True]
+    assert [drawn.overlay_key is not None for drawn in image.heatmaps] == [False, False, False, True]
     normal = image.heatmaps[0]
     assert normal.raw_maximum == 0.0
     assert not opened(bench, normal.heatmap_key).any()
@@ -102,8 +102,8 @@ def test_a_right_breast_that_was_cropped_and_turned_for_the_model_is_drawn_where
     pixels[240:300, 330:390] = 250
     (image,) = run(bench, bench.order(package, bench.image_add(png(pixels)))).images
     layer = opened(bench, image.heatmaps[3].heatmap_key).astype(float)
-    assert layer.shape == (512, 427)
-    scale = 600 / 512
+    assert layer.shape == (256, 213)
+    scale = 600 / 256
     hottest = np.argwhere(layer >= 0.95 * layer.max()).mean(axis=0) * scale
     assert hottest == pytest.approx([270, 360], abs=20)  # a cell is some 55 pixels wide
     outside = layer[int(560 / scale) :, :]
@@ -253,7 +253,7 @@ def test_a_repeated_attempt_leaves_the_same_files(bench: Bench) -> None:
     second = run(bench, order), files()
     assert first[1] == second[1]
     assert first[0].images == second[0].images
-    assert len(first[1]) == 1 + 4 + 2 + 1  # preview, layers, overlays, raw maps
+    assert len(first[1]) == 1 + 4 + 1 + 1  # preview, layers, overlay, raw maps
 
 
 def test_the_result_is_small_strict_json(bench: Bench) -> None:
@@ -271,6 +271,6 @@ def test_pictures_are_bounded_by_the_settings(bench_with: Callable[..., Bench]) 
     large[512:768, 384:576] = 255
     (image,) = run(bench, bench.order(bench.package_add(), bench.image_add(png(large)))).images
     assert (image.preview_rows, image.preview_columns) == (1024, 768)
-    assert opened(bench, image.heatmaps[3].heatmap_key).shape == (512, 384)
+    assert opened(bench, image.heatmaps[3].heatmap_key).shape == (256, 192)
     assert opened(bench, image.heatmaps[3].overlay_key).shape == (512, 384, 3)
     assert image.assessment is Assessment.ASSESSED
