@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 
 from accounts.models import User
 from common import clock
@@ -31,17 +31,27 @@ def _jobs_of_site(user: User) -> QuerySet[Job]:
     return Job.objects.none() if user.site_id is None else Job.objects.filter(site_id=user.site_id)
 
 
+def _with_outcome(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """What a list shows of results and packages: the threshold alone out of the manifest, never the whole."""
+    threshold = F("package__manifest__suspicion__threshold")
+    return (
+        jobs.select_related("package", "result")
+        .defer("result__payload", "package__manifest")
+        .annotate(suspicion_threshold=threshold)
+    )
+
+
 def jobs_visible_to(*, user: User) -> QuerySet[Job]:
     """The jobs of the user's site, with what lists show; never the full result or manifest."""
-    return _jobs_of_site(user).select_related("study", "package", "result").defer("result__payload", "package__manifest")
+    return _with_outcome(_jobs_of_site(user).select_related("study"))
 
 
 def latest_jobs(*, studies: Sequence[Study]) -> dict[uuid.UUID, Job]:
     """The newest job of each study that has one, by study id, in two queries for any number of studies."""
     newest = Job.objects.filter(study=OuterRef("pk")).order_by("-created_at", "-id").values("pk")[:1]
     ids = Study.objects.filter(pk__in=[study.pk for study in studies]).values_list(Subquery(newest), flat=True)
-    jobs = Job.objects.filter(pk__in=[pk for pk in ids if pk]).select_related("package", "result")
-    return {job.study_id: job for job in jobs.defer("result__payload", "package__manifest")}
+    jobs = _with_outcome(Job.objects.filter(pk__in=[pk for pk in ids if pk]))
+    return {job.study_id: job for job in jobs}
 
 
 def job_events(*, job: Job) -> list[JobEvent]:

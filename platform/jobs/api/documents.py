@@ -16,7 +16,7 @@ def job_url(job_id: uuid.UUID) -> str:
 
 
 def job_document(job: Job, *, queue_position: int | None, eta_seconds: int | None) -> dict[str, Any]:
-    """One job. Needs `study`, `package` and `result` fetched."""
+    """One job. As jobs.selectors fetches it."""
     return {
         "id": str(job.pk),
         "url": job_url(job.pk),
@@ -122,4 +122,11 @@ def _outcome(job: Job) -> dict[str, Any] | None:
     result: Result | None = getattr(job, "result", None)
     if result is None:
         return None
-    return {"assessment": result.assessment, "label": result.label or None, "suspicion": result.suspicion}
+    threshold: float | None = job.suspicion_threshold  # type: ignore[attr-defined]  # annotated by jobs.selectors
+    return {
+        "assessment": result.assessment,
+        "label": result.label or None,
+        "suspicion": result.suspicion,
+        "threshold": threshold,
+        "above_threshold": None if result.suspicion is None or threshold is None else result.suspicion >= threshold,
+    }

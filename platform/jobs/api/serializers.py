@@ -111,6 +111,8 @@ class OutcomeSerializer(serializers.Serializer):
     assessment = serializers.ChoiceField(choices=_ASSESSMENT)
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF keeps fields apart from attributes
     suspicion = serializers.FloatField(allow_null=True)
+    threshold = serializers.FloatField(allow_null=True, help_text="The package's operating point for suspicion.")
+    above_threshold = serializers.BooleanField(allow_null=True, help_text="Whether suspicion reaches the threshold.")
 
 
 class ActionsSerializer(serializers.Serializer):

@@ -297,7 +297,15 @@ def test_the_list_is_newest_first_filtered_and_paged(api: APIClient, make_job: C
     positions = {document["id"]: document["queue_position"] for document in api.get("/api/v1/jobs").json()["results"]}
     assert positions == {ids[0]: None, ids[1]: 1, ids[2]: 2}
     outcome = next(d for d in api.get("/api/v1/jobs").json()["results"] if d["id"] == ids[0])["outcome"]
-    assert outcome == {"assessment": "assessed", "label": "malignant", "suspicion": 0.75}
+    threshold = jobs[0].package.manifest["suspicion"]["threshold"]
+    assert outcome == {
+        "assessment": "assessed",
+        "label": "malignant",
+        "suspicion": 0.75,
+        "threshold": threshold,
+        "above_threshold": True,
+    }
+    assert 0 < threshold <= 0.75
 
 
 @pytest.mark.parametrize("query", ["status=DONE", "priority=asap", "study=seven"])
