@@ -25,6 +25,7 @@ Publish = Callable[[list[dict[str, Any]]], None]
 
 _TERMINAL = frozenset({EventKind.SUCCEEDED, EventKind.FAILED, EventKind.ABANDONED})
 _DETAIL_LENGTH_MAXIMUM = 1000
+_BUSY_EVENTS = 2  # in one message
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Reporter:
         publish: Publish,
         heartbeat: Callable[[str, str], WorkerHeartbeat] | None = None,
         flush_seconds: float = 0.05,
+        busy_flush_seconds: float = 0.2,
         progress_seconds: float = 0.5,
         heartbeat_seconds: float = 5.0,
         backlog_limit: int = 1000,
@@ -60,6 +62,7 @@ class Reporter:
         self._publish = publish
         self._heartbeat = heartbeat
         self._flush_seconds = flush_seconds
+        self._busy_flush_seconds = busy_flush_seconds
         self._progress_seconds = progress_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._backlog_limit = backlog_limit
@@ -67,6 +70,7 @@ class Reporter:
         self._retry_pauses_seconds = retry_pauses_seconds
         self._backlog: deque[tuple[EventKind, dict[str, Any]]] = deque()
         self._terminal_waiting = 0
+        self._is_busy = False
         self._progress: dict[AttemptReference, _Progress] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -147,6 +151,8 @@ class Reporter:
             if self._heartbeat is not None and time.monotonic() >= heartbeat_due:
                 heartbeat_due = time.monotonic() + self._heartbeat_seconds
                 message += self._heartbeat_wire()
+            # Many events a message means many jobs a second: then fewer, larger messages spare both ends of the queue.
+            self._is_busy = len(waiting) > _BUSY_EVENTS
             if message:
                 self._deliver(message, taken=len(waiting))
             with self._changed:
@@ -156,7 +162,9 @@ class Reporter:
     def _pause_seconds(self) -> float:
         if self._failures:
             return self._retry_pauses_seconds[min(self._failures, len(self._retry_pauses_seconds)) - 1]
-        return 0.0 if len(self._backlog) >= self._message_limit else self._flush_seconds
+        if len(self._backlog) >= self._message_limit:
+            return 0.0
+        return self._busy_flush_seconds if self._is_busy else self._flush_seconds
 
     def _report_progress(self) -> None:
         now = time.monotonic()

@@ -105,6 +105,21 @@ def test_events_of_many_threads_travel_together_and_in_order(make: Callable[...,
     assert all(ledger.kinds(f"job-{number}") == ["started", "failed"] for number in range(20))
 
 
+def test_a_busy_worker_sends_fewer_and_larger_messages(make: Callable[..., Reporter], ledger: Ledger) -> None:
+    reporter = make(flush_seconds=0.2, busy_flush_seconds=3600.0)
+    attempts = [AttemptReference(f"job-{number}", 1) for number in range(8)]
+    for attempt in attempts[:4]:
+        reporter.started(attempt, provider="CPU")
+    until(lambda: len(ledger.events()) == 4)
+    for attempt in attempts[4:]:
+        reporter.started(attempt, provider="CPU")
+    time.sleep(0.5)
+    assert len(ledger.events()) == 4  # the rest waits for company
+    reporter.close()  # and does not wait for the pause to end
+    assert [event["job_id"] for event in ledger.events()] == [attempt.job_id for attempt in attempts]
+    assert len(ledger.messages) == 2
+
+
 def test_what_ended_an_attempt_survives_an_absent_broker(make: Callable[..., Reporter], ledger: Ledger) -> None:
     ledger.away = True
     reporter = make()
