@@ -10,9 +10,12 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponse
 
+from common.problems import Problem, problem_response
+
 logger = structlog.get_logger("mammoserve.request")
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252", "cp1252"})
 _PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "microphone", "payment", "usb")
@@ -48,6 +51,20 @@ class RequestIdMiddleware:
                     elapsed_seconds=round(time.perf_counter() - started, 4),
                 )
         return response
+
+
+class CharsetMiddleware:
+    """Refuses a body in a charset that nobody needs: Python's codecs hold some that are no text or cannot decode leniently,
+    and a request in one of them would fail wherever its form or query is first looked at."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        charset = (request.content_params or {}).get("charset", "")
+        if charset and charset.strip().lower() not in _CHARSETS:
+            return problem_response(request, Problem.for_status(415, detail="The request's charset is not read here."))
+        return self.get_response(request)
 
 
 class PermissionsPolicyMiddleware:

@@ -5,6 +5,7 @@ It words transport-level problems only; what went wrong with an image or a model
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
@@ -182,7 +184,23 @@ def problem_from(exception: BaseException) -> Problem | None:
         return _from_validation(exception)
     if isinstance(exception, drf.APIException):
         return _from_drf(exception)
+    if isinstance(exception, (OperationalError, InterfaceError)):
+        return _database_away()
+    if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
+        # Where uploads wait to be read; the object store words its own.
+        return Problem.for_coded_error(CodedError("system:storage_full"))
     return None
+
+
+def _database_away() -> Problem:
+    """Nothing was written, so the same request may simply be sent again."""
+    return Problem.for_status(
+        503,
+        code="system:database_unavailable",
+        detail="The database does not answer or is too busy.",
+        action="Try again in a few seconds; tell the operator if it lasts.",
+        headers={"Retry-After": "5"},
+    )
 
 
 def _from_drf(exception: drf.APIException) -> Problem:

@@ -11,11 +11,19 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
-from django.core.files.uploadhandler import FileUploadHandler
+from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from django.http import HttpRequest, HttpResponse
 
 from common.problems import Problem
 from inference_worker.contract.failures import CodedError
+
+_WELCOME = "receives_files"
+
+
+def files_welcome(request: HttpRequest) -> None:
+    """To be called by a view that takes files, before anything reads the body. Elsewhere files are dropped unwritten:
+    Django's CSRF check reads the form of any POST to any address, whoever sent it."""
+    setattr(request, _WELCOME, True)
 
 
 def _too_large(detail: str, *, code: str = "input:too_large") -> Problem:
@@ -37,24 +45,28 @@ class CappedUploadHandler(FileUploadHandler):
         self._file_count = 0
         self._file_bytes = 0
         self._request_bytes = 0
-        self.file: TemporaryUploadedFile | None = None
+        self._upload: TemporaryUploadedFile | None = None
 
     def handle_raw_input(
         self, input_data: IO[bytes], META: dict[str, str], content_length: int, boundary: str, encoding: str | None = None
     ) -> None:
+        if not getattr(self.request, _WELCOME, False):
+            return
         if content_length > settings.INTAKE_MAX_REQUEST_BYTES:
             raise _too_large(f"The request may hold {settings.INTAKE_MAX_REQUEST_BYTES} bytes.")
         Path(settings.FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
+        if not getattr(self.request, _WELCOME, False):
+            raise StopUpload(connection_reset=True)  # reset: the rest is left unread
         self._file_count += 1
         self._file_bytes = 0
         if self._file_count > settings.INTAKE_MAX_FILES:
             raise _too_large(f"One study may hold {settings.INTAKE_MAX_FILES} files.", code="input:too_many_files")
         super().new_file(*args, **kwargs)
         # Made under a fixed name: Django's own would carry the sender's file extension onto our disk.
-        self.file = TemporaryUploadedFile("upload", self.content_type or "", 0, self.charset, self.content_type_extra)
-        self.file.name = self.file_name
+        self._upload = TemporaryUploadedFile("upload", self.content_type or "", 0, self.charset, self.content_type_extra)
+        self._upload.name = self.file_name
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self._file_bytes += len(raw_data)
@@ -65,11 +77,11 @@ class CappedUploadHandler(FileUploadHandler):
         if self._request_bytes > settings.INTAKE_MAX_REQUEST_BYTES:
             self._discard()
             raise _too_large(f"The request may hold {settings.INTAKE_MAX_REQUEST_BYTES} bytes.")
-        if self.file is not None:
-            self.file.write(raw_data)
+        if self._upload is not None:
+            self._upload.write(raw_data)
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
-        completed, self.file = self.file, None
+        completed, self._upload = self._upload, None
         if completed is not None:
             completed.seek(0)
             completed.size = file_size
@@ -80,9 +92,9 @@ class CappedUploadHandler(FileUploadHandler):
         self._discard()
 
     def _discard(self) -> None:
-        if self.file is not None:
-            self.file.close()
-            self.file = None
+        if self._upload is not None:
+            self._upload.close()
+            self._upload = None
 
 
 class UploadCleanupMiddleware:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any, cast
 
-from django.http import Http404, QueryDict
+from django.http import Http404, HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.generics import GenericAPIView
@@ -33,6 +34,7 @@ from jobs.selectors import eta_seconds, latest_jobs, queue_positions
 from jobs.submission import study_submit
 from studies.models import Study
 from studies.selectors import studies_visible_to
+from studies.uploads import files_welcome
 
 REFUSED = OpenApiResponse(ProblemSerializer, description="Refused, with a code of the failure catalogue.")
 
@@ -50,6 +52,10 @@ class StudyListView(GenericAPIView):
     serializer_class = StudySerializer
     filterset_class = StudyFilter
     queryset = Study.objects.none()  # the schema's; what is answered comes from the selector
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        files_welcome(request)  # an anonymous caller is refused before the body is read
+        return super().dispatch(request, *args, **kwargs)
 
     def get_permissions(self) -> list[BasePermission]:
         return [CanSubmit()] if self.request.method == "POST" else [CanRead()]

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 from django.urls import path
 from rest_framework import exceptions
@@ -144,3 +145,23 @@ def test_a_plain_problem_may_carry_headers_and_errors() -> None:
         "detail": "d",
         "action": "a",
     }
+
+
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
+def test_a_database_that_is_away_is_said_to_be_so(kind: type[Exception]) -> None:
+    problem = problem_from(kind("server at 10.0.0.7 closed the connection"))
+
+    assert problem is not None
+    assert (problem.status, problem.code, problem.headers) == (503, "system:database_unavailable", {"Retry-After": "5"})
+    assert "10.0.0.7" not in str(problem.body())
+
+
+def test_a_full_disk_under_the_uploads_is_said_to_be_full() -> None:
+    with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as full:
+        full.write(b"x")
+
+    problem = problem_from(caught.value)
+
+    assert problem is not None
+    assert (problem.status, problem.code) == (507, "system:storage_full")
+    assert problem_from(OSError(5, "Input/output error")) is None

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.test import RequestFactory
 
 from common.problems import Problem
-from studies.uploads import UploadCleanupMiddleware
+from studies.uploads import UploadCleanupMiddleware, files_welcome
 
 _BOUNDARY = "frontier"
 
@@ -29,7 +29,9 @@ def _body(*files: bytes, name: str = "Roe^Jane.dcm") -> bytes:
 
 
 def _request(body: bytes):
-    return RequestFactory().post("/anywhere", data=body, content_type=f"multipart/form-data; boundary={_BOUNDARY}")
+    request = RequestFactory().post("/anywhere", data=body, content_type=f"multipart/form-data; boundary={_BOUNDARY}")
+    files_welcome(request)
+    return request
 
 
 @pytest.fixture
