@@ -6,7 +6,9 @@ It knows keys and bytes. It does not know what they mean, who may read them, or 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
+import importlib
 import logging
 import os
 import re
@@ -44,7 +46,8 @@ class ObjectStore:
         self.root = root.rstrip("/")
         self.is_local = "file" in _protocols(self.filesystem)
         if self.is_local:
-            Path(self.root).mkdir(parents=True, exist_ok=True)
+            with _storage_errors():
+                Path(self.root).mkdir(parents=True, exist_ok=True)
 
     def path(self, key: str) -> str:
         """The filesystem's path of a key. Raises ValueError for a key that is not plain."""
@@ -176,9 +179,28 @@ def _storage_errors() -> Iterator[None]:
     except FileNotFoundError as error:
         raise CodedError("system:object_missing", type(error).__name__) from error
     except OSError as error:
-        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise CodedError("system:storage_full", type(error).__name__) from error
         raise CodedError("system:storage_unavailable", type(error).__name__) from error
+    except Exception as error:
+        if not isinstance(error, _client_errors()):
+            raise
+        raise CodedError("system:storage_unavailable", type(error).__name__) from error
+
+
+@functools.cache
+def _client_errors() -> tuple[type[Exception], ...]:
+    """What s3fs lets through unchanged from the libraries below it, such as “no connection to the endpoint”. Empty where no
+    S3 client is installed: then none of them can occur."""
+    errors: list[type[Exception]] = []
+    for module, names in (("botocore.exceptions", ("BotoCoreError", "ClientError")), ("aiohttp", ("ClientError",))):
+        try:
+            loaded = importlib.import_module(module)
+        except ImportError:
+            logger.debug("object store: %s is not installed", module)
+            continue
+        errors.extend(getattr(loaded, name) for name in names)
+    return tuple(errors)
 
 
 @functools.lru_cache(maxsize=4)

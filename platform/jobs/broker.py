@@ -31,6 +31,11 @@ EPOCH_KEY = "mammoserve:epoch"
 #: A ledger ping older than this is dropped unread: it would only say that the ledger was away, which it no longer is.
 PING_EXPIRES_SECONDS = 30
 _CONNECT_SECONDS = 3
+#: A broker that takes longer than this to answer is away. Without it, a stopped Redis or a network that swallows packets holds
+#: whoever publishes for many minutes: a web thread in a cancel, or the dispatcher inside its transaction.
+_ANSWER_SECONDS = 5
+#: Just enough to replace a broken connection: whoever waits longer inside a publish does not see its stop signal.
+_RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 _OUTSTANDING_ABANDON_MAXIMUM = 500
 
 
@@ -42,14 +47,23 @@ class BrokerUnavailable(Exception):
 def celery_app() -> Celery:
     """The one Celery app of the platform's processes; config.celery_app makes the ledger of it."""
     app = Celery("ledger", broker=settings.BROKER_URL, set_as_current=True)
+    shared = celery_settings()
+    transport = dict(shared["broker_transport_options"])
+    if settings.BROKER_URL.startswith(("redis", "unix", "sentinel")):
+        transport |= {
+            "socket_timeout": _ANSWER_SECONDS,
+            "socket_connect_timeout": min(_CONNECT_SECONDS, _ANSWER_SECONDS),
+            "socket_keepalive": True,
+            **_RETRY_ONCE,
+        }
     app.conf.update(
-        celery_settings()
+        shared
         | {
+            "broker_transport_options": transport,
             "task_default_queue": LEDGER_QUEUE,
             "task_routes": {APPLY_EVENTS_TASK: {"queue": LEDGER_QUEUE}},
             "broker_connection_timeout": _CONNECT_SECONDS,
-            # Just enough to replace a broken connection: whoever waits longer inside a publish does not see its stop signal.
-            "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1},
+            "task_publish_retry_policy": _RETRY_ONCE,
         }
     )
     return app

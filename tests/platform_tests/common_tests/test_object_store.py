@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from common.object_store import ObjectStore, key_is_valid
 from inference_worker.contract.failures import CodedError
@@ -85,3 +86,29 @@ def test_the_check_writes_removes_and_counts_free_space(store: ObjectStore, sett
     with pytest.raises(CodedError) as caught:
         store.check()
     assert caught.value.code == "system:storage_full"
+
+
+def test_an_s3_endpoint_that_cannot_be_reached_is_a_coded_failure(
+    any_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client raises an exception that is no OSError; waiting for the real one takes ten seconds of its own retries."""
+
+    def unreachable(*args: object, **kwargs: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://minio:9000/secret-bucket")
+
+    for name in ("open", "cat_file"):
+        monkeypatch.setattr(any_store.filesystem, name, unreachable)
+
+    for read in (any_store.open, any_store.get_bytes):
+        with pytest.raises(CodedError) as caught:
+            read("a/b")
+        assert (caught.value.code, caught.value.detail) == ("system:storage_unavailable", "EndpointConnectionError")
+
+
+def test_a_store_whose_folder_cannot_be_made_is_a_coded_failure(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_bytes(b"a file")
+
+    with pytest.raises(CodedError) as caught:
+        ObjectStore(f"file://{tmp_path / 'taken' / 'objects'}")
+
+    assert caught.value.code == "system:storage_unavailable"
