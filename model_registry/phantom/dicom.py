@@ -17,12 +17,11 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ImplicitVRLittleEndian
 
 from model_registry.phantom.encoding import TRANSFER_SYNTAXES, pixel_data_set
-from model_registry.phantom.study import BITS_STORED, VIEWS, WINDOW_CENTRE, WINDOW_WIDTH
+from model_registry.phantom.view import BITS_STORED, VIEWS, WINDOW_CENTRE, WINDOW_WIDTH, DrawnView
 
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code
 
-    from model_registry.phantom.study import PhantomView
 
 _UID_NAMESPACE = uuid.UUID("6b1f2c0e-9d0f-5a64-8f3b-3f1d8f0a7c52")
 _IMPLEMENTATION_UID = UID("2.25.142391776190911826142157263146083187794")
@@ -32,7 +31,7 @@ _PATIENT_ORIENTATION = {("L", "CC"): ["A", "R"], ("R", "CC"): ["P", "L"], ("L", 
 _VIEW_CODES = {"CC": codes.SCT.CranioCaudal, "MLO": codes.SCT.MedioLateralObliqueProjection}
 
 
-def view_to_dicom(*, view: PhantomView) -> bytes:
+def view_to_dicom(*, view: DrawnView) -> bytes:
     """The whole file, preamble and file meta included."""
     syntax = TRANSFER_SYNTAXES[view.transfer_syntax]
     number = VIEWS.index((view.image_laterality, view.view_position)) + 1
@@ -58,7 +57,7 @@ def view_to_dicom(*, view: PhantomView) -> bytes:
     return file.getvalue()
 
 
-def _patient_study_series(dataset: Dataset, view: PhantomView, number: int) -> None:
+def _patient_study_series(dataset: Dataset, view: DrawnView, number: int) -> None:
     dataset.PatientName = f"PHANTOM^SEED {view.seed}"
     dataset.PatientID = f"PHANTOM-{view.seed}"
     dataset.PatientBirthDate = "19700101"
@@ -81,7 +80,7 @@ def _patient_study_series(dataset: Dataset, view: PhantomView, number: int) -> N
     dataset.InstanceNumber = number
 
 
-def _image(dataset: Dataset, view: PhantomView) -> None:
+def _image(dataset: Dataset, view: DrawnView) -> None:
     inverted = view.photometric_interpretation == "MONOCHROME1"
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.ContentDate, dataset.ContentTime = _STUDY_DATE, _STUDY_TIME
@@ -106,7 +105,7 @@ def _image(dataset: Dataset, view: PhantomView) -> None:
     dataset.VOILUTFunction = "LINEAR"
 
 
-def _acquisition(dataset: Dataset, view: PhantomView) -> None:
+def _acquisition(dataset: Dataset, view: DrawnView) -> None:
     dataset.ImageLaterality = view.image_laterality
     dataset.AnatomicRegionSequence = [_code(codes.SCT.Breast)]
     dataset.BodyPartExamined = "BREAST"

@@ -8,60 +8,30 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import cv2
 import numpy as np
 
 from model_registry.phantom.anatomy import BreastShape, Density, ViewPosition, shape_draw, view_draw
+from model_registry.phantom.dicom import view_to_dicom
+from model_registry.phantom.encoding import TRANSFER_SYNTAXES
 from model_registry.phantom.lesions import LESION_KINDS, Lesion, LesionKind, LesionPlan, lesion_draw, lesion_plan
+from model_registry.phantom.view import BITS_STORED, VIEWS, DrawnView, Laterality, Photometric
 
-Laterality = Literal["L", "R"]
-Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
-
-VIEWS: tuple[tuple[Laterality, ViewPosition], ...] = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
 DEFAULT_SIZE_HW = (2048, 1664)
-BITS_STORED = 12
-WINDOW_CENTRE, WINDOW_WIDTH = 1900, 3400
 _FIELD_HEIGHT_MM = 286.7  # of a detector of 24 x 29 cm
 _DRAWING_SIDE = 1024
 _SMALLEST_SIDE, _LARGEST_SIDE = 128, 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PhantomView:
-    """One view. `pixels` uint16 (rows, columns), 12 bits, bright = dense: what MONOCHROME2 stores. `study_key` names seed and
-    options and is what every UID derives from."""
-
-    image_laterality: Laterality
-    view_position: ViewPosition
-    pixels: np.ndarray
-    lesions: tuple[Lesion, ...]
-    pixel_spacing_mm: float
-    density: Density
-    seed: int
-    study_key: str
-    transfer_syntax: str
-    photometric_interpretation: Photometric
-
-    @property
-    def name(self) -> str:
-        return f"{self.image_laterality}-{self.view_position}"
+class PhantomView(DrawnView):
+    """A drawn view that can become a file."""
 
     def to_dicom_bytes(self) -> bytes:
         """A complete Digital Mammography X-Ray Image – For Presentation, as a file."""
-        from model_registry.phantom.dicom import view_to_dicom
-
         return view_to_dicom(view=self)
-
-    def to_png_bytes(self, *, bits: Literal[8, 16] = 8) -> bytes:
-        """8 bit: through the view's own window, as a viewer would save it. 16 bit: the stored values, scaled to 16 bits."""
-        if bits == 16:
-            picture = (self.pixels.astype(np.uint32) * 65535 // (2**BITS_STORED - 1)).astype(np.uint16)
-        else:
-            ramp = (self.pixels.astype(np.float32) - (WINDOW_CENTRE - 0.5)) / (WINDOW_WIDTH - 1) + 0.5
-            picture = np.rint(np.clip(ramp, 0, 1) * 255).astype(np.uint8)
-        return cv2.imencode(".png", picture)[1].tobytes()
 
 
 def phantom_study(
@@ -80,8 +50,6 @@ def phantom_study(
     seen in both views of one breast, drawn from the seed unless `lesion_laterality` names it. `transfer_syntax` is a key of
     model_registry.phantom.encoding.TRANSFER_SYNTAXES. Raises ValueError on an option that is none of these.
     """
-    from model_registry.phantom.encoding import TRANSFER_SYNTAXES
-
     if not all(_SMALLEST_SIDE <= side <= _LARGEST_SIDE for side in size_hw):
         raise ValueError(f"both sides must lie between {_SMALLEST_SIDE} and {_LARGEST_SIDE} pixels")
     if transfer_syntax not in TRANSFER_SYNTAXES:

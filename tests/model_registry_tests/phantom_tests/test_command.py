@@ -30,7 +30,8 @@ def test_the_command_writes_png_for_several_seeds(tmp_path: Path) -> None:
 
 def test_an_unknown_command_is_refused_with_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nonsense"]) == 2
-    assert all(name in capsys.readouterr().err for name in COMMANDS)
+    complaint = capsys.readouterr().err
+    assert all(name in complaint for name in COMMANDS)
 
 
 def test_listing_the_commands_loads_none_of_their_rooms() -> None:
