@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 LEDGER = "ledger"
 DISPATCHER = "dispatcher"
 WORKER = "worker"
+#: Not a process: the way of events from broker to database. Its row is written when the ledger applies a dispatcher's ping,
+#: which waits in the same queue as the workers' heartbeats and is dropped when it has waited too long.
+EVENT_FLOW = "event_flow"
 _SMALL_INTEGER_MAXIMUM = 32_767
 _BIG_INTEGER_MAXIMUM = 2**63 - 1
 _ACTIVE_MAXIMUM = 500
@@ -120,3 +123,21 @@ def leases_renew() -> int:
     heartbeat could extend a lease, and none may be held against a worker."""
     until = clock.now() + datetime.timedelta(seconds=settings.JOB_LEASE_SECONDS)
     return Job.objects.filter(status=JobStatus.RUNNING).update(lease_until=until)
+
+
+def event_flow_write() -> int:
+    """Events reach the database in time. If they did not until now (ledger, broker or dispatcher away, or a long backlog), every
+    running job gets a fresh lease first, in the same transaction: what kept heartbeats from arriving was not the worker.
+    Returns how many leases were renewed."""
+    with transaction.atomic():
+        renewed = 0 if event_flow_is_alive() else leases_renew()
+        own_heartbeat_write(kind=EVENT_FLOW, name=EVENT_FLOW)
+    if renewed:
+        logger.warning("ledger: events arrive again; %d leases renewed", renewed)
+    return renewed
+
+
+def event_flow_is_alive() -> bool:
+    """Whether a heartbeat could have extended a lease lately. True as long as no ledger has ever been pinged."""
+    seen = WorkerStatus.objects.filter(kind=EVENT_FLOW).values_list("last_seen_at", flat=True).first()
+    return seen is None or seen >= clock.now() - datetime.timedelta(seconds=settings.WORKER_SILENT_AFTER_SECONDS)

@@ -33,6 +33,8 @@ from jobs.transitions import Change, Happening, Verdict, job_transition
 logger = logging.getLogger(__name__)
 
 _EVENT_ID_MAXIMUM = 48  # leaves room for the suffix of an implied start
+#: One event that the database, or the way to it, will never take: a lone surrogate, a moment before the first year.
+_REFUSALS = (DatabaseError, ValueError, OverflowError)
 _CODE = re.compile(r"(input|model|system):[a-z_]{1,50}")
 
 
@@ -61,8 +63,8 @@ def events_apply(events: Sequence[Mapping[str, Any]]) -> LedgerSummary:
         _reports_apply(reports, heartbeats, summary)
     except (OperationalError, InterfaceError):
         raise
-    except DatabaseError:
-        logger.exception("ledger: a batch of %d events was refused by the database; applying one by one", len(reports))
+    except _REFUSALS:
+        logger.exception("ledger: a batch of %d events cannot be stored whole; applying one by one", len(reports))
         _apply_singly(reports, heartbeats, summary)
     return summary
 
@@ -75,8 +77,8 @@ def _apply_singly(reports: list[_Report], heartbeats: list[WorkerHeartbeat], sum
             _reports_apply(some_reports, some_heartbeats, summary)
         except (OperationalError, InterfaceError):
             raise
-        except DatabaseError:
-            logger.exception("ledger: one event was refused by the database and is left out")
+        except _REFUSALS:
+            logger.exception("ledger: one event cannot be stored and is left out")
             summary.counts["refused"] += 1
 
 

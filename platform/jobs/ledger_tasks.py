@@ -14,7 +14,7 @@ from celery.signals import worker_ready
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from inference_worker.contract.queues import APPLY_EVENTS_TASK
-from jobs.heartbeats import LEDGER, leases_renew, own_heartbeat_write
+from jobs.heartbeats import LEDGER, event_flow_write, leases_renew, own_heartbeat_write
 from jobs.ledger import events_apply
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ def apply_events(events: list[dict[str, Any]]) -> None:
     """Apply a message of events; an empty one is the dispatcher's ping. While the database is away, messages go back."""
     try:
         summary = events_apply(events)
+        if not events:
+            event_flow_write()
         own_heartbeat_write(kind=LEDGER, name=ledger_name(), at_most_every_seconds=1.0)
     except (OperationalError, InterfaceError) as error:
         logger.warning("ledger: the database is away; the message goes back to the queue")

@@ -19,7 +19,7 @@ from django.db.models import Q
 from common import clock
 from inference_worker.contract.queues import ORDER_HARD_LIMIT_SECONDS, ORDER_QUEUES
 from jobs.changes import JobChanges
-from jobs.heartbeats import LEDGER, WORKER
+from jobs.heartbeats import EVENT_FLOW, WORKER, event_flow_is_alive
 from jobs.models import Job, JobStatus, OutboxMessage, WorkerStatus
 from jobs.policy import attempt_failed
 from jobs.transitions import Verdict, job_transition
@@ -50,14 +50,12 @@ def reaper_pass() -> Counter[str]:
 def leases_expire() -> int:
     """Attempts whose worker has not been heard of for a whole lease: another attempt, or system:worker_lost at the last one.
 
-    While the ledger is silent no lease can be extended, so none is held against a worker.
+    While events do not reach the database no lease can be extended, so none is held against a worker.
     """
-    now = clock.now()
-    heard = WorkerStatus.objects.filter(kind=LEDGER).order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
-    if heard is not None and heard < now - datetime.timedelta(seconds=settings.WORKER_SILENT_AFTER_SECONDS):
-        logger.warning("reaper: the ledger is silent; leases are left alone")
+    if not event_flow_is_alive():
+        logger.warning("reaper: events do not arrive; leases are left alone")
         return 0
-    return _attempts_end(Q(lease_until__lt=now), code="system:worker_lost", detail="lease expired", call_back=False)
+    return _attempts_end(Q(lease_until__lt=clock.now()), code="system:worker_lost", detail="lease expired", call_back=False)
 
 
 def attempts_time_out() -> int:
@@ -145,6 +143,6 @@ def _idle_worker_exists(now: datetime.datetime) -> bool:
 
 
 def statuses_drop() -> int:
-    """Rows of processes that have been gone for a day."""
-    dropped, _ = WorkerStatus.objects.filter(last_seen_at__lt=clock.now() - _STATUS_KEPT).delete()
+    """Rows of processes that have been gone for a day. That events have not arrived for so long is not forgotten."""
+    dropped, _ = WorkerStatus.objects.exclude(kind=EVENT_FLOW).filter(last_seen_at__lt=clock.now() - _STATUS_KEPT).delete()
     return dropped

@@ -19,7 +19,7 @@ from common import clock
 from common.object_store import object_store
 from inference_worker.contract.failures import CodedError
 from jobs.broker import BrokerUnavailable, broker_check
-from jobs.heartbeats import DISPATCHER, LEDGER, WORKER
+from jobs.heartbeats import DISPATCHER, LEDGER, WORKER, event_flow_is_alive
 from jobs.models import OutboxMessage, WorkerStatus
 
 logger = logging.getLogger(__name__)
@@ -97,12 +97,14 @@ def _worker() -> Part:
 
 def _queue() -> Part:
     """Progress, not processes: ledger and dispatcher prove themselves by what they write, orders by being taken."""
-    for kind in (LEDGER, DISPATCHER):
+    for kind in (DISPATCHER, LEDGER):
         seen = WorkerStatus.objects.filter(kind=kind).order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
         if seen is None:
             return _found(False, f"the {kind} has not reported yet")
         if _age(seen) > settings.WORKER_SILENT_AFTER_SECONDS:
             return _found(False, f"the {kind} has not reported for {_age(seen):.0f} s")
+    if not event_flow_is_alive():
+        return _found(False, "events wait too long before the ledger applies them")
     waiting = OutboxMessage.objects.filter(done=False, published_at__isnull=False)
     oldest = waiting.order_by("published_at").values_list("published_at", flat=True).first()
     if oldest is None:

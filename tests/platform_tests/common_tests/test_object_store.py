@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError  # type: ignore[import-untyped]
 
 from common.object_store import ObjectStore, key_is_valid
 from inference_worker.contract.failures import CodedError
@@ -88,9 +88,7 @@ def test_the_check_writes_removes_and_counts_free_space(store: ObjectStore, sett
     assert caught.value.code == "system:storage_full"
 
 
-def test_an_s3_endpoint_that_cannot_be_reached_is_a_coded_failure(
-    any_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_s3_endpoint_out_of_reach_is_a_coded_failure(any_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its client raises an exception that is no OSError; waiting for the real one takes ten seconds of its own retries."""
 
     def unreachable(*args: object, **kwargs: object) -> None:

@@ -16,6 +16,7 @@ from jobs import broker
 from jobs.api import health
 from jobs.heartbeats import DISPATCHER, LEDGER, own_heartbeat_write
 from jobs.ledger import events_apply
+from jobs.ledger_tasks import apply_events
 from jobs.models import Job, OutboxMessage
 from tests.platform_tests.jobs_tests.conftest import Clock
 from tests.platform_tests.jobs_tests.factories import event, heartbeat
@@ -81,6 +82,16 @@ def test_a_silent_loop_of_our_own_is_named(alive: Callable[[], None], moving_clo
     own_heartbeat_write(kind=DISPATCHER if kind == LEDGER else LEDGER, name="the other")
     body = Client().get("/readyz").json()
     assert body["parts"]["queue"] == {"ready": False, "detail": f"the {kind} has not reported for 60 s"}
+
+
+def test_events_that_wait_too_long_are_named(alive: Callable[[], None], moving_clock: Clock) -> None:
+    apply_events([])
+    moving_clock.advance(60)
+    alive()
+    detail = Client().get("/readyz").json()["parts"]["queue"]
+    assert detail == {"ready": False, "detail": "events wait too long before the ledger applies them"}
+    apply_events([])
+    assert ready()[1]["queue"] is True
 
 
 def test_a_queue_that_does_not_move_is_named_although_everyone_reports(

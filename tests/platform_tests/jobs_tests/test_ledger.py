@@ -280,3 +280,40 @@ def test_while_the_database_is_away_messages_go_back_to_the_queue(monkeypatch: p
     with pytest.raises(Reject) as rejected:
         apply_events([])
     assert rejected.value.requeue is True
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"occurred_at": "0001-01-01T00:00:00+14:00"},
+        {"occurred_at": "9999-12-31T23:59:59-14:00"},
+        {"event_id": "\ud800"},
+        {"worker": "\udfff", "provider": "\ud800\x00"},
+        {"attempt": 2**70},
+    ],
+)
+def test_an_event_that_no_database_takes_does_not_block_its_neighbours(
+    job: Job, make_job: Callable[..., Job], spoilt: dict[str, Any]
+) -> None:
+    other = make_job()
+    bad = {**event("started", job), **spoilt}
+    events_apply([bad, event("started", other), event("succeeded", other)])
+    other.refresh_from_db()
+    assert other.status == JobStatus.SUCCEEDED
+    job.refresh_from_db()
+    assert job.status in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+def test_a_result_that_no_database_takes_does_not_block_its_neighbours(job: Job, make_job: Callable[..., Job]) -> None:
+    other = make_job()
+    bad = event("succeeded", job)
+    bad["result"]["classes"][2] = bad["result"]["study"]["label"] = "\ud800"
+    for scored in (bad["result"]["study"], *bad["result"]["breasts"], *bad["result"]["images"]):
+        for name in ("probabilities", "calibrated_probabilities", "logits"):
+            if name in scored:
+                scored[name]["\ud800"] = scored[name].pop("malignant")
+        scored["label"] = "\ud800"
+    events_apply([bad, event("started", other), event("succeeded", other)])
+    other.refresh_from_db()
+    assert other.status == JobStatus.SUCCEEDED
+    assert not Result.objects.filter(job=job).exists()

@@ -109,4 +109,4 @@ def test_a_ledger_that_is_killed_is_replaced_and_every_job_ends_once(
     # One message may have been in the killed ledger's hands; the broker gives it back after its visibility timeout, and the
     # lease does not wait for that.
     assert Result.objects.count() == Job.objects.filter(status="SUCCEEDED").count()
-    assert set(WorkerStatus.objects.values_list("kind", flat=True)) == {"ledger", "worker"}
+    assert set(WorkerStatus.objects.values_list("kind", flat=True)) == {"ledger", "worker", "event_flow"}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jobs.heartbeats import LEDGER, own_heartbeat_write
 from jobs.ledger import events_apply
+from jobs.ledger_tasks import apply_events
 from jobs.models import Job, JobEvent, JobStatus, OutboxMessage, WorkerStatus
-from jobs.reaper import attempts_time_out, leases_expire, orders_lost_return, reaper_pass
+from jobs.reaper import attempts_time_out, leases_expire, orders_lost_return, reaper_pass, statuses_drop
 from tests.platform_tests.jobs_tests.conftest import Clock
 from tests.platform_tests.jobs_tests.factories import event, heartbeat
 
@@ -48,13 +48,27 @@ def test_more_jobs_than_one_chunk_are_all_found(make_job: Callable[..., Job], mo
     assert leases_expire() == 5
 
 
-def test_while_the_ledger_is_silent_no_lease_is_held_against_a_worker(job: Job, moving_clock: Clock) -> None:
+def test_while_events_do_not_arrive_no_lease_is_held_against_a_worker(job: Job, moving_clock: Clock, settings: Any) -> None:
+    apply_events([])
     events_apply([event("started", job)])
-    own_heartbeat_write(kind=LEDGER, name="ledger@here")
-    moving_clock.advance(300)
+    moving_clock.advance(settings.JOB_LEASE_SECONDS + 240)
     assert leases_expire() == 0
-    own_heartbeat_write(kind=LEDGER, name="ledger@here")
+    apply_events([event("progress", job, attempt=7)])  # a ledger that works off a backlog has not come to the heartbeats yet
+    assert leases_expire() == 0
+    apply_events([])  # the dispatcher's ping: everything that was queued before it has been applied
+    assert leases_expire() == 0, "the worker could not say anything for five minutes, and gets the time of a lease to do so"
+    for _ in range(settings.JOB_LEASE_SECONDS // 10 + 1):
+        moving_clock.advance(10)
+        apply_events([])
     assert leases_expire() == 1
+
+
+def test_that_events_do_not_arrive_is_not_forgotten_after_a_day(job: Job, moving_clock: Clock) -> None:
+    apply_events([])
+    events_apply([event("started", job)])
+    moving_clock.advance(3 * 86_400)
+    statuses_drop()
+    assert leases_expire() == 0
 
 
 def test_an_attempt_that_hangs_on_a_living_worker_times_out_and_is_called_back(
