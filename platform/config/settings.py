@@ -181,7 +181,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 DATA_UPLOAD_MAX_NUMBER_FILES = INTAKE_MAX_FILES + 1  # one over the cap, so that our own refusal is the one that is read
 
 # ── Jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
+#: Bounds the attempts of every kind; jobs.policy allows fewer where the job itself is the likely cause.
+JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=10)
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
 #: How many orders per queue may wait in the broker: the rest waits in the database, where order and cancel are exact.
 DISPATCH_WINDOW = env.int("DISPATCH_WINDOW", default=200)

@@ -29,7 +29,6 @@ IMPATIENT = {
     "JOB_LEASE_SECONDS": "6",
     "REAPER_INTERVAL_SECONDS": "1",
     "ORDER_LOST_AFTER_SECONDS": "5",
-    "JOB_MAX_ATTEMPTS": "10",  # five faults in a minute may hit the same job more than three times
 }
 
 

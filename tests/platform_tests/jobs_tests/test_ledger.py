@@ -77,7 +77,7 @@ def test_a_retryable_failure_waits_longer_each_time_and_ends_at_the_last_attempt
         waits.append((waiting.not_before - moving_clock.now()).total_seconds())
     events_apply([event("failed", job, attempt=3, failure_code="system:storage_unavailable", failure_detail="bucket away")])
     job.refresh_from_db()
-    assert [round(wait) for wait in waits] == [1, 2]
+    assert [1 <= waits[0] <= 1.6, 2 <= waits[1] <= 3.1] == [True, True], waits
     assert (job.status, job.failure_code, job.failure_detail) == (JobStatus.FAILED, "system:storage_unavailable", "bucket away")
     assert list(JobAttempt.objects.order_by("number").values_list("number", "outcome")) == [
         (1, "requeued"),

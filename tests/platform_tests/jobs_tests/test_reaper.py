@@ -11,6 +11,7 @@ import pytest
 from jobs.ledger import events_apply
 from jobs.ledger_tasks import apply_events
 from jobs.models import Job, JobEvent, JobStatus, OutboxMessage, WorkerStatus
+from jobs.policy import WORKERS_LOST_FORGIVEN
 from jobs.reaper import attempts_time_out, leases_expire, orders_lost_return, reaper_pass, statuses_drop
 from tests.platform_tests.jobs_tests.conftest import Clock
 from tests.platform_tests.jobs_tests.factories import event, heartbeat
@@ -25,13 +26,14 @@ def is_published(job: Job) -> bool:
 
 
 def test_a_lost_worker_costs_an_attempt_until_none_is_left(job: Job, moving_clock: Clock, settings: Any) -> None:
-    for attempt in (1, 2, 3):
+    last_attempt = WORKERS_LOST_FORGIVEN + 1
+    for attempt in range(1, last_attempt + 1):
         events_apply([event("started", job, attempt=attempt)])
         assert leases_expire() == 0
         moving_clock.advance(settings.JOB_LEASE_SECONDS + 1)
         assert leases_expire() == 1
         job.refresh_from_db()
-        expected = (JobStatus.QUEUED, attempt + 1) if attempt < 3 else (JobStatus.FAILED, 3)
+        expected = (JobStatus.QUEUED, attempt + 1) if attempt < last_attempt else (JobStatus.FAILED, attempt)
         assert (job.status, job.attempt) == expected
     assert job.failure_code == "system:worker_lost"
     last = JobEvent.objects.filter(job=job).order_by("id").last()

@@ -145,7 +145,7 @@ def test_retry_keeps_history_and_allows_fresh_attempts(job: Job, settings: objec
     bring_to(job, FAILED)
     job_retry(job_id=job.pk, retried_by=None)
     job.refresh_from_db()
-    assert (job.status, job.attempt, job.max_attempts, job.failure_code) == (QUEUED, 2, 4, "")
+    assert (job.status, job.attempt, job.max_attempts, job.failure_code) == (QUEUED, 2, 11, "")
     assert job.finished_at is None
     assert list(job.attempts.values_list("number", "outcome", "failure_code")) == [(1, "failed", "input:pixel_data_corrupt")]
     waiting = OutboxMessage.objects.get(job=job, done=False)
