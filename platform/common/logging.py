@@ -33,6 +33,11 @@ _FORBIDDEN_KEYS = frozenset(
 )
 
 
+#: What a log line may say besides its words, when it comes from the standard library's `extra`. A list of what is allowed,
+#: because Django hangs whole requests there.
+_EXTRA_KEYS = ("job_id", "attempt", "stage", "study_id", "package_digest")
+
+
 def identity_drop(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     """Remove forbidden keys and say that they were removed."""
     for key in [key for key in event if str(key).lower() in _FORBIDDEN_KEYS]:
@@ -75,6 +80,7 @@ def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(allow=_EXTRA_KEYS),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         identity_drop,
         exception_without_values,
@@ -107,6 +113,9 @@ def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
             # Replaces Django's own handlers, which would print every record twice.
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+            # Two lines for each message, which say that a task of that name ran.
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
             # pydicom and Pillow put values of the file into their warnings and debug lines.
             "pydicom": {"level": "CRITICAL", "propagate": False, "handlers": []},
             "PIL": {"level": "CRITICAL", "propagate": False, "handlers": []},

@@ -4,6 +4,7 @@ the dispatcher and the web processes publish with it too."""
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -11,7 +12,15 @@ import django
 
 django.setup()
 
+from celery.signals import setup_logging  # noqa: E402  - after setup, like all that follows
+
 from jobs.broker import celery_app  # noqa: E402  - after setup: importing it loads models
 
 app = celery_app()
 app.conf.include = ["jobs.ledger_tasks"]
+
+
+@setup_logging.connect
+def _keep_our_logs(**_: Any) -> None:
+    """Celery would replace the root logger's handlers, and with them LOG_FORMAT, LOG_LEVEL and the net that keeps identities out.
+    That somebody is connected here is what stops it."""

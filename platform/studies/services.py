@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from django.conf import settings
 from accounts.models import Site, User
 from studies.intake import IntakeRefusal, ReceivedImage, ReceivedStudy
 from studies.models import Image, StoredObject, Study
+
+logger = logging.getLogger(__name__)
 
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}")
 
@@ -88,4 +91,6 @@ def incoming_sweep(*, older_than_seconds: float = 3600.0) -> int:
                 removed += 1
         except FileNotFoundError:
             continue  # its own request was quicker
+        except OSError as error:
+            logger.warning("incoming: a temporary file cannot be removed: %s", type(error).__name__)
     return removed

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import sys
 
-from common.logging import exception_without_values, identity_drop
+from common.logging import exception_without_values, identity_drop, logging_config
 
 
 def _raised(source: str, filename: str) -> tuple:
@@ -39,3 +42,19 @@ def test_other_tracebacks_keep_their_message() -> None:
 
 def test_an_event_without_an_exception_passes_unchanged() -> None:
     assert exception_without_values(None, "info", {"event": "x", "exc_info": None}) == {"event": "x"}
+
+
+def test_a_log_line_tells_which_job_it_is_about_and_nothing_else_that_hangs_on_it() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    config = logging_config(log_format="json", level="INFO")["formatters"]["structured"]
+    handler.setFormatter(config.pop("()")(**config))
+    logger = logging.getLogger("tests.of.logging")
+    logger.propagate = False
+    logger.addHandler(handler)
+
+    logger.warning("attempt failed", extra={"job_id": "17", "attempt": 2, "request": "GET /?name=Roe", "body": b"Roe"})
+
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["job_id"], line["attempt"]) == ("attempt failed", "17", 2)
+    assert "Roe" not in stream.getvalue()

@@ -72,13 +72,13 @@ def test_events_of_an_earlier_attempt_are_ignored_and_called_back(
 def test_a_retryable_failure_waits_longer_each_time_and_ends_at_the_last_attempt(job: Job, moving_clock: Clock) -> None:
     waits = []
     for attempt in (1, 2):
-        events_apply([event("failed", job, attempt=attempt, failure_code="system:storage_unavailable")])
+        events_apply([event("failed", job, attempt=attempt, failure_code="model:run_failed")])
         waiting = OutboxMessage.objects.get(job=job, done=False)
         waits.append((waiting.not_before - moving_clock.now()).total_seconds())
-    events_apply([event("failed", job, attempt=3, failure_code="system:storage_unavailable", failure_detail="bucket away")])
+    events_apply([event("failed", job, attempt=3, failure_code="model:run_failed", failure_detail="shape")])
     job.refresh_from_db()
     assert [1 <= waits[0] <= 1.6, 2 <= waits[1] <= 3.1] == [True, True], waits
-    assert (job.status, job.failure_code, job.failure_detail) == (JobStatus.FAILED, "system:storage_unavailable", "bucket away")
+    assert (job.status, job.failure_code, job.failure_detail) == (JobStatus.FAILED, "model:run_failed", "shape")
     assert list(JobAttempt.objects.order_by("number").values_list("number", "outcome")) == [
         (1, "requeued"),
         (2, "requeued"),

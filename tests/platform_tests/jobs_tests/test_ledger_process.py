@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def wait_until(condition: Callable[[], bool], *, what: str, seconds: float = 60)
 
 
 def test_a_ledger_that_is_killed_is_replaced_and_every_job_ends_once(
-    make_job: Callable[..., Job], start_ledger: Callable[[], subprocess.Popen[bytes]]
+    make_job: Callable[..., Job], start_ledger: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     every_job = [make_job() for _ in range(20)]
     orders_dispatch()
@@ -110,3 +111,8 @@ def test_a_ledger_that_is_killed_is_replaced_and_every_job_ends_once(
     # lease does not wait for that.
     assert Result.objects.count() == Job.objects.filter(status="SUCCEEDED").count()
     assert set(WorkerStatus.objects.values_list("kind", flat=True)) == {"ledger", "worker", "event_flow"}
+    # It writes our own log lines, not Celery's: machine-readable, and no line for each message.
+    log = (tmp_path / "ledger.log").read_text()
+    ready = [json.loads(line) for line in log.splitlines() if "ledger ready" in line]
+    assert [line["logger"] for line in ready] == ["jobs.ledger_tasks"] * 2
+    assert "succeeded in" not in log

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,5 +154,14 @@ def test_a_pass_does_everything_and_says_what(job: Job, moving_clock: Clock) -> 
     events_apply([event("started", job), heartbeat()])
     moving_clock.advance(datetime.timedelta(days=2).total_seconds())
     done = reaper_pass()
-    assert done == {"leases_expired": 1, "timed_out": 0, "orders_lost": 0, "statuses_dropped": 1}
+    assert done == {"leases_expired": 1, "timed_out": 0, "orders_lost": 0, "statuses_dropped": 1, "uploads_swept": 0}
     assert not WorkerStatus.objects.exists()
+
+
+def test_temporary_files_of_a_killed_web_process_are_swept(db: None, settings: Any, tmp_path: Path) -> None:
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    for name, age_seconds in (("left.upload", 7200), ("arriving.upload", 5)):
+        (tmp_path / name).write_bytes(b"pixels")
+        os.utime(tmp_path / name, (time.time() - age_seconds,) * 2)
+    assert reaper_pass()["uploads_swept"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["arriving.upload"]
