@@ -60,7 +60,6 @@ describe('bars', () => {
     const node = classBars({
       probabilities: { malignant: 0.7, normal: 0.1, benign: 0.2 },
       classes: ['normal', 'benign', 'malignant'],
-      label: 'malignant',
     });
     const shown = [...node.children].map((bar) => [
       bar.querySelector('.bar__name').textContent,
@@ -72,7 +71,6 @@ describe('bars', () => {
       ['benign', '20.0%', '20%'],
       ['malignant', '70.0%', '70%'],
     ]);
-    expect(node.querySelectorAll('.bar--chosen')).toHaveLength(1);
   });
 
   it('of the breasts stand right before left, as the views hang', () => {
@@ -229,8 +227,19 @@ describe('a job in words', () => {
     expect(statusBadge('PAUSED').textContent).toBe('PAUSED');
   });
 
-  it('shows suspicion before the label, and never a score for what was not assessable', () => {
-    expect(outcomeBadge({ assessment: 'assessed', label: 'benign', suspicion: 0.41 }).textContent).toBe('41.0%benign');
+  it('shows suspicion against the threshold, never a class, and no score for what was not assessable', () => {
+    const outcome = (suspicion, above) =>
+      outcomeBadge({
+        assessment: 'assessed',
+        label: 'malignant',
+        suspicion,
+        threshold: 0.5,
+        above_threshold: above,
+      });
+    expect(outcome(0.81, true).textContent).toBe('81.0%above threshold');
+    expect(outcome(0.81, true).title).toBe('Suspicion 81.0%, at or above the threshold of 50.0%');
+    expect(outcome(0.41, false).textContent).toBe('41.0%below threshold');
+    expect(outcome(0.41, null).textContent).toBe('41.0%');
     expect(
       outcomeBadge({
         assessment: 'not_assessable',

@@ -3,8 +3,8 @@ import { h, styleSet } from '../dom.js';
 import { percent } from '../format.js';
 import { classTone } from './status-badge.js';
 
-/** `probabilities`: { label: p } or null; `classes`: labels in order; `label`: the one the package gave. */
-export function classBars({ probabilities, classes, label, compact = false }) {
+/** `probabilities`: { label: p } or null; `classes`: labels in order. No bar is singled out: the suspicion is the judgement. */
+export function classBars({ probabilities, classes, compact = false }) {
   if (!probabilities) return null;
   return h(
     'ul',
@@ -14,7 +14,7 @@ export function classBars({ probabilities, classes, label, compact = false }) {
       const fill = styleSet(h('span', { className: 'bar__fill' }), { width: `${100 * (value ?? 0)}%` });
       return h(
         'li',
-        { className: `bar tone-${classTone(name, classes)}${name === label ? ' bar--chosen' : ''}` },
+        { className: `bar tone-${classTone(name, classes)}` },
         h('span', { className: 'bar__name' }, h('span', { className: 'bar__swatch', 'aria-hidden': 'true' }), name),
         h('span', { className: 'bar__value' }, percent(value)),
         h('span', { className: 'bar__track', 'aria-hidden': 'true' }, fill),

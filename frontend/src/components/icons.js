@@ -1,5 +1,7 @@
 /** The icons pages draw at run time, from Bootstrap Icons, bundled as text and parsed once as XML. Decorative: hidden from readers. */
+import above from 'bootstrap-icons/icons/caret-up-fill.svg?raw';
 import arrowRepeat from 'bootstrap-icons/icons/arrow-repeat.svg?raw';
+import below from 'bootstrap-icons/icons/caret-down.svg?raw';
 import check from 'bootstrap-icons/icons/check-circle-fill.svg?raw';
 import clipboard from 'bootstrap-icons/icons/clipboard.svg?raw';
 import clock from 'bootstrap-icons/icons/clock-fill.svg?raw';
@@ -16,7 +18,9 @@ import x from 'bootstrap-icons/icons/x-lg.svg?raw';
 import xCircle from 'bootstrap-icons/icons/x-circle-fill.svg?raw';
 
 const sources = {
+  above,
   arrowRepeat,
+  below,
   check,
   clipboard,
   clock,

@@ -38,7 +38,7 @@ function studyPart(result) {
       t('result.suspicionOf', { kind: word, classes: suspicion.classes.join(' + ') }),
     ),
     h('h3', { className: 'summary__subtitle' }, t('result.perClass'), h('span', { className: 'summary__tag' }, word)),
-    classBars({ probabilities: values, classes, label: study.label }),
+    classBars({ probabilities: values, classes }),
   ];
 }
 
@@ -81,7 +81,7 @@ function breastPart(breast, result) {
       { className: 'breast__body' },
       h('h4', { className: 'breast__name' }, sideName(breast.image_laterality)),
       assessed
-        ? classBars({ probabilities: values, classes: result.classes, label: breast.label, compact: true })
+        ? classBars({ probabilities: values, classes: result.classes, compact: true })
         : h('p', { className: 'summary__hint' }, t('result.notAssessableTitle')),
     ),
   );

@@ -1,8 +1,8 @@
 /** A job's status and a result's outcome as badges: a shape, a word and a colour, so that colour is never the only sign. */
 import { h } from '../dom.js';
-import { percent } from '../format.js';
 import { t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
+import { suspicionMark } from './suspicion-mark.js';
 
 const statusIcons = { QUEUED: 'clock', RUNNING: 'play', SUCCEEDED: 'check', FAILED: 'xCircle', CANCELLED: 'slash' };
 
@@ -30,20 +30,12 @@ export function classTone(label, classes) {
   return `other-${classes.indexOf(label) % palette}`;
 }
 
-/** The result in one badge: its label and suspicion, or that it is not assessable. */
+/** The result in one badge: its suspicion against the threshold, or that it is not assessable. */
 export function outcomeBadge(outcome) {
   if (!outcome) return null;
   if (outcome.assessment === 'not_assessable') {
     return h('span', { className: 'outcome outcome--none' }, icon('slash'), t('worklist.notAssessable'));
   }
-  // suspicion first: it is what the package validates, while its split into labels may not be
-  return h(
-    'span',
-    { className: 'outcome' },
-    outcome.suspicion !== null &&
-      outcome.suspicion !== undefined &&
-      h('span', { className: 'outcome__suspicion', title: t('result.suspicion') }, percent(outcome.suspicion)),
-    outcome.label &&
-      h('span', { className: `outcome__label tone-${classTone(outcome.label, [outcome.label])}` }, outcome.label),
-  );
+  const { suspicion, threshold, above_threshold: above } = outcome;
+  return suspicionMark({ suspicion, threshold, above });
 }

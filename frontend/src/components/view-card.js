@@ -2,11 +2,10 @@
 import { artifactUrl } from '../api.js';
 import { viewName } from '../dicom/hanging.js';
 import { h } from '../dom.js';
-import { percent } from '../format.js';
 import { t } from '../strings/index.js';
 import { heatmapImage, heatmapOf, heatmapWords } from './heatmap-layer.js';
 import { icon } from './icons.js';
-import { classTone } from './status-badge.js';
+import { suspicionMark } from './suspicion-mark.js';
 
 export const viewTitle = (image) => viewName(image) || t('result.viewUnknown');
 
@@ -14,13 +13,9 @@ function scores(image, result) {
   if (image.assessment === 'not_assessable') {
     return h('span', { className: 'view__score view__score--none' }, icon('slash'), t('result.notAssessableTitle'));
   }
-  const above = image.suspicion >= result.suspicion.threshold;
-  return h(
-    'span',
-    { className: `view__score view__score--${above ? 'above' : 'below'}` },
-    h('span', { className: 'view__suspicion', title: t('result.suspicion') }, percent(image.suspicion)),
-    image.label && h('span', { className: `view__label tone-${classTone(image.label, result.classes)}` }, image.label),
-  );
+  const { threshold } = result.suspicion;
+  const above = image.suspicion >= threshold;
+  return h('span', { className: 'view__score' }, suspicionMark({ suspicion: image.suspicion, threshold, above }));
 }
 
 /** The cautions of this view that are not those of every view; what all share stands once, in the summary. */

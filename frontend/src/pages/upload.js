@@ -3,7 +3,7 @@ import { api } from '../api.js';
 import { chromeStart } from '../components/chrome.js';
 import { fileCardCreate } from '../components/file-card.js';
 import { icon } from '../components/icons.js';
-import { toast, toastCarry, toastProblem } from '../components/toasts.js';
+import { toast, toastCarry } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
 import { bytes } from '../format.js';
 import { jobPath } from '../navigation.js';
@@ -128,7 +128,8 @@ function problemShow(problem) {
   );
   place.hidden = false;
   place.focus();
-  toastProblem(problem);
+  // the whole reason stands beside the form; the toast says only that there is one
+  toast({ kind: 'danger', title: problem.title, sentences: [problem.detail].filter(Boolean), code: problem.code });
 }
 
 function busySet(busy) {
