@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+GRADIENT_FREE: Final = "eigen-cam"  # the method that is left when no gradient can be had
+
 
 class ExplainError(Exception):
     """The graph cannot be explained as asked. `code` is stable, `detail` says what to change."""
@@ -14,9 +18,19 @@ class ExplainError(Exception):
 
 
 class NoGradientRule(ExplainError):
-    """An operator between the CAM layer and the scores has no rule, or an attribute that its rule does not cover."""
+    """An operator between the CAM layer and the scores has no rule, or an attribute that its rule does not cover.
+
+    The text ends with what can be done: another layer, or the method `fallback`, which needs no gradient.
+    """
 
     code = "model:no_gradient_rule"
+    fallback: Final = GRADIENT_FREE
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            f"{detail}; choose a CAM layer behind it, or method {self.fallback!r}, which needs no gradient and gives one map "
+            "that is the same for every class"
+        )
 
 
 class NoTarget(ExplainError):

@@ -129,6 +129,9 @@ def gradient_of_score(
     reached = graph.reached_from(target)
     used = graph.ancestors(scores, without=target) | {target}
     between = reached & used
+    for node in graph.nodes:  # first, since behind an unknown operator shapes are unknown too, which says less
+        if any(name in between for name in node.input) and any(name in between for name in node.output):
+            _rule_of(node, rules)
     reverse = Reverse(graph, differentiable=between)
     columns = graph.shape(scores)[1]
     seed = np.zeros((1, columns or 1), dtype=graph.dtype(scores))
@@ -159,10 +162,12 @@ def node_gradient(
     reverse: Reverse, node: onnx.NodeProto, outgoing: Sequence[Gradient | None], rules: dict[str, ManyRule]
 ) -> Contributions:
     """The contributions of one node to the gradients of its inputs, by input index."""
+    return _rule_of(node, rules)(reverse, node, outgoing)
+
+
+def _rule_of(node: onnx.NodeProto, rules: dict[str, ManyRule]) -> ManyRule:
     rule = rules.get(node.op_type) if node.domain in ("", "ai.onnx") else None
     if rule is None:
         operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-        raise NoGradientRule(
-            f"operator {operator} of node {node.name or node.output[0]!r} has no gradient rule; choose a CAM layer behind it"
-        )
-    return rule(reverse, node, outgoing)
+        raise NoGradientRule(f"operator {operator} of node {node.name or node.output[0]!r} has no gradient rule")
+    return rule

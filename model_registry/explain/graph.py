@@ -92,6 +92,11 @@ class Graph:
     def has_shape(self, name: str) -> bool:
         return name in self._shapes or self.constant(name) is not None
 
+    def shape_assume(self, name: str, *, like: str) -> None:
+        """Take `name` to have the shape of `like` where inference found none."""
+        if not self.has_shape(name):
+            self._shapes[name] = self.shape(like)
+
     def is_float(self, name: str) -> bool:
         if (value := self.constant(name)) is not None:
             return bool(np.issubdtype(value.dtype, np.floating))

@@ -45,6 +45,7 @@ def scores_find(graph: Graph, name: str | None) -> str:
             "Sigmoid",
             "Identity",
         ):
+            graph.shape_assume(node.input[0], like=name)  # behind an operator that shape inference does not know
             name = node.input[0]
     if not graph.has(name):
         raise NoScores(f"there is no tensor {name!r}")

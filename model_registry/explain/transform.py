@@ -2,7 +2,8 @@
 
 Any ONNX classifier gains class heatmaps in the same run as its scores, in plain ONNX operators, whatever framework made it. The
 maps are raw: not scaled, not resized, not coloured. Sources: Selvaraju 2017 (Grad-CAM), Chattopadhay 2018 (Grad-CAM++), Draelos
-2020 (HiRes-CAM), Jiang 2021 (LayerCAM). This module loads no files and runs no session.
+2020 (HiRes-CAM), Jiang 2021 (LayerCAM), Muhammad 2020 (Eigen-CAM, see explain.eigen). This module loads no files and runs no
+session.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from model_registry.explain.errors import ExplainError
+from model_registry.explain.eigen import eigen_map
+from model_registry.explain.errors import GRADIENT_FREE, ExplainError
 from model_registry.explain.gradient import Gradient, gradient_of_score, node_gradient
 from model_registry.explain.graph import Graph
 from model_registry.explain.rules import MEAN_RULES, RULES
 from model_registry.explain.target import scores_find, target_find
 
-Method = Literal["grad-cam", "grad-cam++", "hires-cam", "layer-cam"]
-METHODS: tuple[Method, ...] = ("grad-cam", "grad-cam++", "hires-cam", "layer-cam")
+Method = Literal["grad-cam", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam"]
+METHODS: tuple[Method, ...] = ("grad-cam", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam")
 _SPATIAL = (2, 3)
 
 
@@ -29,7 +31,8 @@ _SPATIAL = (2, 3)
 class ExplainedModel:
     """The extended model and what was chosen: `target` is the CAM layer, `scores` the tensor whose columns are explained.
 
-    `columns` is the number of maps and `grid_hw` their size, None where the graph leaves it open.
+    `columns` is the number of maps and `grid_hw` their size, None where the graph leaves it open. `is_class_independent` says
+    that the one map is the same for every class, which whoever shows it must say too.
     """
 
     model: onnx.ModelProto
@@ -39,6 +42,10 @@ class ExplainedModel:
     columns: int
     grid_hw: tuple[int | None, int | None]
     added_nodes: int
+
+    @property
+    def is_class_independent(self) -> bool:
+        return self.method == GRADIENT_FREE
 
 
 def explain_model(
@@ -52,8 +59,8 @@ def explain_model(
     """Add the output `heatmaps`, (batch, columns, rows, columns of the CAM layer), ≥ 0, one raw map per column of `scores`.
 
     The given model is left alone. `scores` must be linear scores (logits) for the map to be Grad-CAM as published. For a single
-    column two maps are added, for its negation and for itself: the classes of a lone sigmoid. Raises NoScores, NoTarget,
-    NoGradientRule (naming operator and node), UnknownShape.
+    column two maps are added, for its negation and for itself: the classes of a lone sigmoid. "eigen-cam" adds one map for all
+    classes and needs no rules. Raises NoScores, NoTarget, NoGradientRule (naming operator and node), UnknownShape.
     """
     if method not in METHODS:
         raise ExplainError(f"method {method!r} is not one of {', '.join(METHODS)}")
@@ -66,18 +73,20 @@ def explain_model(
         raise ExplainError("the CAM layer must not be the model's input")
     columns = graph.shape(scores)[1] or 1
     signs = [(0, -1.0), (0, 1.0)] if columns == 1 else [(column, 1.0) for column in range(columns)]
-    maps = (
-        _weighted_maps(graph, scores, target, signs)
-        if method == "grad-cam"
-        else _pointwise_maps(graph, scores, target, signs, method)
-    )
+    count = 1 if method == GRADIENT_FREE else len(signs)
+    if method == GRADIENT_FREE:
+        maps = graph.emit("Reshape", eigen_map(graph, target), _maps_shape(graph, target, count))
+    elif method == "grad-cam":
+        maps = _weighted_maps(graph, scores, target, signs)
+    else:
+        maps = _pointwise_maps(graph, scores, target, signs, method)
     graph.rename(maps, output)
     before = len(graph.nodes)
     shape = graph.shape(target)
     batch = graph.shape(scores)[0]
     symbol = graph.model.graph.input[0].type.tensor_type.shape.dim[0].dim_param or "batch"
     kind = helper.np_dtype_to_tensor_dtype(graph.dtype(target))
-    sizes = [batch if batch is not None else symbol, len(signs), *shape[2:]]
+    sizes = [batch if batch is not None else symbol, count, *shape[2:]]
     graph.model.graph.output.append(helper.make_tensor_value_info(output, kind, sizes))
     finished = graph.finish()
     onnx.checker.check_model(finished)
@@ -86,7 +95,7 @@ def explain_model(
         method=method,
         scores=scores,
         target=target,
-        columns=len(signs),
+        columns=count,
         grid_hw=(shape[2], shape[3]),
         added_nodes=len(finished.graph.node) - before,
     )
