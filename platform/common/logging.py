@@ -112,6 +112,8 @@ def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
         "loggers": {
             # Replaces Django's own handlers, which would print every record twice.
             "django": {"handlers": [], "level": "INFO", "propagate": True},
+            # Refusals are logged by route in common.middleware; Django's own lines hold the address as the sender wrote it.
+            "django.request": {"handlers": [], "level": "ERROR", "propagate": True},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             # Two lines for each message, which say that a task of that name ran.
             "celery.app.trace": {"level": "WARNING"},

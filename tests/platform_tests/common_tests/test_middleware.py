@@ -38,3 +38,10 @@ def test_a_request_is_logged_by_route_without_its_query(client: Client, db, capl
     logged = str([record.msg for record in caplog.records])
     assert "api/v1/session" in logged
     assert "ACC-7" not in logged
+
+
+def test_what_a_sender_writes_into_an_address_is_not_logged(db: None, caplog: pytest.LogCaptureFixture) -> None:
+    for address in ("/api/v1/studies/Roe%5EJane", "/api/v1/jobs?external_id=Roe%5EJane", "/Roe%5EJane?Roe"):
+        assert Client().get(address).status_code in (401, 404)
+
+    assert "Roe" not in caplog.text
