@@ -44,6 +44,8 @@ def app_create(*, settings: WorkerSettings) -> Celery:
         transport |= {
             "queue_order_strategy": "priority",  # stat first, always; the default takes the queues in turn
             "socket_connect_timeout": 5,
+            # Or a network that swallows packets holds the reporter, and with it every heartbeat, for a quarter of an hour.
+            "socket_timeout": 10,
             "socket_keepalive": True,
             "health_check_interval": 15,
         }
