@@ -49,3 +49,15 @@ class UnknownShape(ExplainError):
     """Shape inference leaves open a size that a rule needs."""
 
     code = "model:unknown_shape"
+
+
+class UnreadableModel(ExplainError):
+    """The file is no valid ONNX model, or cannot be read or written."""
+
+    code = "model:unreadable_file"
+
+
+class ExternalDataRefused(ExplainError):
+    """External data lies outside the model's folder, or is missing or cut short."""
+
+    code = "model:external_data_refused"

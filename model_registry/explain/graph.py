@@ -20,6 +20,7 @@ Shape = tuple[int | None, ...]
 
 FOLD_ELEMENTS_MAXIMUM = 4_000_000
 NOT_FOLDED = frozenset({"ConvTranspose", "MaxPool", "ScatterElements"})  # the reference evaluator lacks groups and padding modes
+SIZES_ELEMENTS_MAXIMUM = 256  # a tensor that shape inference may have to read, such as the sizes of a Reshape
 OPSET_MINIMUM = 13
 PREFIX = "explain/"
 
@@ -201,6 +202,8 @@ class Graph:
         values = [self.constant(name) for name in inputs]
         if op_type in NOT_FOLDED or any(value is None or value.size > FOLD_ELEMENTS_MAXIMUM for value in values):
             return None
+        if op_type == "Expand" and values[1] is not None and np.prod(values[1].astype(float)) > FOLD_ELEMENTS_MAXIMUM:
+            return None
         names = [f"x{index}" for index in range(len(inputs))]
         node = helper.make_node(op_type, names, ["y"], **attributes)
         graph = helper.make_graph(
@@ -232,9 +235,26 @@ def _hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
 
 
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with large weights turned into inputs of their type: nothing to copy, and no limit of 2 GB."""
+    light = onnx.ModelProto(ir_version=model.ir_version)
+    light.opset_import.extend(model.opset_import)
+    light.functions.extend(model.functions)
+    light.graph.name = model.graph.name
+    for field in ("node", "input", "output", "value_info", "sparse_initializer"):
+        getattr(light.graph, field).extend(getattr(model.graph, field))
+    named = {value.name for value in model.graph.input}
+    for tensor in model.graph.initializer:
+        if np.prod(tensor.dims) <= SIZES_ELEMENTS_MAXIMUM:
+            light.graph.initializer.append(tensor)
+        elif tensor.name not in named:
+            light.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+    return light
+
+
 def _shapes_infer(model: onnx.ModelProto) -> tuple[dict[str, Shape], dict[str, int]]:
     try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
+        inferred = shape_inference.infer_shapes(_without_weights(model), data_prop=True)
     except (shape_inference.InferenceError, ValueError) as error:
         raise UnknownShape(f"shape inference failed: {error}") from error
     shapes: dict[str, Shape] = {}

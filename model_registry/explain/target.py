@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from model_registry.explain.errors import NoScores, NoTarget
 from model_registry.explain.graph import Graph, attribute
 
@@ -26,6 +28,14 @@ LAYOUT_KEEPING = frozenset(
         *("Identity", "Dropout", "Cast", "Concat", "Pad", "Slice", "Gelu"),
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A tensor that could be the CAM layer. `is_complete`: every way from the image to the scores leads through it."""
+
+    name: str
+    is_complete: bool
 
 
 def scores_find(graph: Graph, name: str | None) -> str:
@@ -70,13 +80,21 @@ def target_find(graph: Graph, name: str | None, *, scores: str) -> str:
         if name not in graph.ancestors(scores):
             raise NoTarget(f"the scores {scores!r} do not depend on tensor {name!r}")
         return name
+    for candidate in targets_list(graph, scores=scores):
+        if candidate.is_complete:
+            return candidate.name
+    raise NoTarget("no layer with a spatial map lies on every way from the image to the scores; name one")
+
+
+def targets_list(graph: Graph, *, scores: str) -> list[Candidate]:
+    """Every channel-first tensor larger than 1x1 that the scores depend on, the one nearest to the scores first."""
     on_the_way = graph.ancestors(scores)
     images = set(graph.image_names)
-    fitting = [tensor for tensor in _channel_first_tensors(graph) if tensor in on_the_way and _is_map(graph, tensor)]
-    for tensor in reversed(fitting):
-        if not graph.ancestors(scores, without=tensor) & images:
-            return tensor
-    raise NoTarget("no layer with a spatial map lies on every way from the image to the scores; name one")
+    return [
+        Candidate(tensor, is_complete=not graph.ancestors(scores, without=tensor) & images)
+        for tensor in reversed(_channel_first_tensors(graph))
+        if tensor in on_the_way and _is_map(graph, tensor)
+    ]
 
 
 def _is_map(graph: Graph, tensor: str) -> bool:

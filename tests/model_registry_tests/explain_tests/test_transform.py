@@ -8,12 +8,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, version_converter
+from onnx.reference import ReferenceEvaluator
 
 from model_registry.explain import GRADIENT_FREE, METHODS, ExplainError, NoScores, NoTarget, explain_model
 
 # channel 0 of the features is the image itself, channel 1 its negation; class 0 likes channel 1, class 1 likes channel 0
 CONV = np.array([1.0, -1.0], dtype=np.float32).reshape(2, 1, 1, 1)
+RUNTIME_OPSET_MAXIMUM = 26
 DENSE = np.array([[-2.0, 3.0], [4.0, -1.0]], dtype=np.float32)
 
 
@@ -163,3 +165,21 @@ def test_what_cannot_be_done_is_refused_with_a_code(options: dict[str, Any], err
 def test_an_old_opset_is_refused() -> None:
     with pytest.raises(ExplainError, match="opset 12"):
         explain_model(classifier(opset=12))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_opset_from_13_to_the_latest_gives_the_same_maps(method: Any) -> None:
+    image = np.random.default_rng(4).normal(size=(2, 1, 8, 8)).astype(np.float32)
+    oldest = classifier(hidden=True, opset=13)
+    expected = heatmaps(explain_model(oldest, method=method).model, image)
+    assert expected.max() > 0
+    for opset in range(14, onnx.defs.onnx_opset_version() + 1):
+        explained = explain_model(version_converter.convert_version(oldest, opset), method=method).model
+        assert explained.opset_import[0].version == opset
+        # ONNX knows opsets that ONNX Runtime does not run yet
+        if opset <= RUNTIME_OPSET_MAXIMUM:
+            found = heatmaps(explained, image)
+        else:
+            answer: Any = ReferenceEvaluator(explained).run(["heatmaps"], {"image": image})
+            found = answer[0]
+        np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max(), err_msg=f"opset {opset}")
