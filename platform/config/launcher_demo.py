@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 EXTERNAL_ID = "demo-four-views"
 #: Reproducible: the same phantom, and so the same result, on every machine.
@@ -96,28 +99,39 @@ def result_fetch(client: httpx.Client, *, job: dict[str, Any]) -> dict[str, Any]
 
 
 def result_print(console: Console, result: dict[str, Any]) -> None:
-    """The result as a table: a row for each view, each breast and the study."""
+    """The result as a table: a row for each view, each breast and the study.
+
+    Suspicion against the package's threshold leads; a class is never named as the answer, because a package need not have
+    validated its split into classes.
+    """
+    threshold = float(result["suspicion"]["threshold"])
     classes = [str(label) for label in result["classes"]]
     package = result["package"]
-    table = Table(title=f"{package['name']} {package['version']}  ·  {package['digest'][:19]}…", title_justify="left")
+    table = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
     table.add_column("")
-    table.add_column("Label")
-    for label in classes:
-        table.add_column(label.capitalize(), justify="right")
     table.add_column("Suspicion", justify="right")
+    table.add_column("Threshold")
+    for label in classes:
+        table.add_column(label.capitalize(), justify="right", style="dim")
     for image in result["images"]:
         name = (
             " ".join(part for part in (image["image_laterality"], image["view_position"]) if part) or f"image {image['position']}"
         )
-        table.add_row(name, *_cells(image, classes))
+        table.add_row(name, *_cells(image, classes, threshold))
     table.add_section()
     for breast in result["breasts"]:
         side = {"L": "Left breast", "R": "Right breast"}.get(breast["image_laterality"], "Breast, side unknown")
-        table.add_row(side, *_cells(breast, classes))
+        table.add_row(side, *_cells(breast, classes, threshold))
     table.add_section()
-    table.add_row("Study", *_cells(result["study"], classes), style="bold")
+    table.add_row("Study", *_cells(result["study"], classes, threshold), style="bold")
+    console.print(f"[dim]{package['name']} {package['version']}  ·  {package['digest'][:19]}…[/dim]", highlight=False)
     console.print(table)
-    console.print(f"[dim]{result['disclaimer']}[/dim]", soft_wrap=True)
+    limits = result["intended_use"]["not_validated"]
+    if limits:
+        console.print("Not validated by this package:", style="yellow")
+        for limit in limits:
+            console.print(Padding(Text(str(limit), style="dim"), (0, 0, 0, 2)))
+    console.print(f"[bold yellow]![/bold yellow] {result['disclaimer']}", soft_wrap=True)
 
 
 def reason_of(answer: httpx.Response) -> str:
@@ -130,12 +144,10 @@ def reason_of(answer: httpx.Response) -> str:
     return f"{answer.status_code}: {' '.join(words)} ({problem.get('code', 'no code')})"
 
 
-def _cells(part: dict[str, Any], classes: list[str]) -> list[str]:
-    if part.get("label") is None:
-        return [str(part.get("assessment", "not assessed")).replace("_", " ").lower(), *("–" for _ in classes), "–"]
+def _cells(part: dict[str, Any], classes: list[str], threshold: float) -> list[str]:
     suspicion = part.get("suspicion")
-    return [
-        str(part["label"]),
-        *(f"{part['probabilities'][label]:.3f}" for label in classes),
-        "–" if suspicion is None else f"{suspicion:.3f}",
-    ]
+    if suspicion is None:
+        return ["–", str(part.get("assessment", "not assessed")).replace("_", " "), *("–" for _ in classes)]
+    probabilities = part.get("calibrated_probabilities") or part["probabilities"]
+    side = f"[bold yellow]▲ above {threshold:.3f}[/]" if suspicion >= threshold else f"▽ below {threshold:.3f}"
+    return [f"{suspicion:.3f}", side, *(f"{probabilities[label]:.3f}" for label in classes)]

@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from inference_worker.contract.failures import CATALOGUE
 from model_registry.phantom import PhantomView
-from tests.end_to_end_tests.stack import Stack
+from tests.end_to_end_tests.stack import ROOT, Stack
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -103,6 +105,14 @@ def upload(page: Page, files: list[Path], *, external_id: str) -> None:
     expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
 
 
+def wait_for(page: Page, condition: str) -> None:
+    """Until the expression holds. Playwright's own wait evaluates strings inside the page, which the page's policy refuses."""
+    deadline = time.monotonic() + STEP_LIMIT_MS / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"never held: {condition}"
+        page.wait_for_timeout(50)
+
+
 def heatmaps_painted(page: Page) -> int:
     """How many heatmap layers have pixels."""
     return int(
@@ -151,10 +161,8 @@ def test_a_person_signs_in_uploads_four_views_and_reads_the_result(
         for map_ in image["heatmaps"]
         if map_["target"] == result["suspicion"]["target"]
     )
-    page.wait_for_function(f"document.querySelectorAll('img.view__heatmap').length === {drawn}")
-    page.wait_for_function(
-        "[...document.querySelectorAll('img.view__heatmap')].every(image => image.complete && image.naturalWidth > 0)"
-    )
+    wait_for(page, f"document.querySelectorAll('img.view__heatmap').length === {drawn}")
+    wait_for(page, "[...document.querySelectorAll('img.view__heatmap')].every(image => image.complete && image.naturalWidth > 0)")
     assert heatmaps_painted(page) == drawn > 0
     assert watched.complaints == []
     assert watched.foreign == []
@@ -219,3 +227,81 @@ def test_a_wrong_password_is_refused_and_signing_out_closes_the_door(watched: Wa
     page.goto("/upload")
     expect(page).to_have_url(re.compile(r"/login\?next="))
     assert [complaint for complaint in watched.complaints if "status of 4" not in complaint] == []
+
+
+# ── Accessibility ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+AXE_RUN = """() => axe.run(document, { resultTypes: ['violations'] }).then(({ violations, passes }) => ({
+  passed: passes.length,
+  violations: violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`),
+}))"""
+
+
+def axe_violations(page: Page) -> list[str]:
+    """What axe-core objects to on the page as it stands. The context must bypass the policy, which refuses foreign scripts."""
+    page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    page.evaluate(AXE.read_text())
+    found: dict[str, Any] = page.evaluate(AXE_RUN)
+    assert found["passed"] > 10, "axe looked at next to nothing"
+    return list(found["violations"])
+
+
+def answering(document: dict[str, Any]) -> Callable[[Route], None]:
+    """A route's handler that gives this document in the server's place."""
+    return lambda route: route.fulfill(json=document)
+
+
+@pytest.fixture(scope="module")
+def finished_job(stack: Stack, phantom: list[PhantomView]) -> str:
+    answer = stack.submit([("a.dcm", phantom[0].to_dicom_bytes()), ("b.dcm", phantom[1].to_dicom_bytes())])
+    answer.raise_for_status()
+    return str(stack.wait_ended(answer.json()["job"]["id"])["id"])
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_page_has_a_violation_that_axe_can_find(
+    browser: Browser, stack: Stack, four_views: list[Path], finished_job: str, theme: str
+) -> None:
+    if not AXE.is_file():
+        pytest.skip("NO AXE: accessibility was not tested. Run “npm ci” in frontend.")
+    context = browser.new_context(
+        base_url=stack.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce", bypass_csp=True
+    )
+    context.add_init_script(f"localStorage.setItem('mammoserve.theme', '{theme}')")
+    watched = Watched(context, stack)
+    page = watched.page
+    page.goto("/login?expired=1")
+    page.locator("#login-submit").click()
+    expect(page.locator("#login-error")).to_be_visible()
+    found = {"login": axe_violations(page)}
+
+    sign_in(watched, stack)
+    expect(page.locator("#rows tr[data-id]").first).to_be_visible()
+    page.locator("#account-toggle").click()
+    found["worklist"] = axe_violations(page)
+    page.goto("/upload")
+    page.locator("#picker").set_input_files([str(four_views[0]), str(four_views[3])])
+    expect(page.locator("#file-list canvas")).to_have_count(2)
+    found["upload"] = axe_violations(page)
+    page.goto(f"/jobs/{finished_job}")
+    expect(page.locator("#job-result .viewer")).to_be_visible()
+    found["result"] = axe_violations(page)
+    # The pages of jobs that are not done: the same job, as the API would show it then.
+    code = "input:pixel_data_truncated"
+    words = {"title": CATALOGUE[code].title, "message": CATALOGUE[code].message, "action": CATALOGUE[code].action}
+    job = {**stack.job(finished_job), "outcome": None, "result_url": None}
+    actions = {"cancel": False, "retry": True}
+    failure = {"code": code, **words, "retryable": False, "detail": "for engineers"}
+    states = {
+        "failed": {**job, "status": "FAILED", "failure": failure, "actions": actions},
+        "cancelled": {**job, "status": "CANCELLED", "actions": actions},
+        "running": {**job, "status": "RUNNING", "stage": "INFERRING", "actions": {"cancel": True, "retry": False}},
+    }
+    for name, document in states.items():
+        page.route(f"**/api/v1/jobs/{finished_job}", answering(document))
+        page.goto(f"/jobs/{finished_job}")
+        expect(page.locator("#job-state > section")).to_be_visible()
+        found[name] = axe_violations(page)
+    context.close()
+    assert {name: violations for name, violations in found.items() if violations} == {}
