@@ -72,9 +72,9 @@ def _compare(
     if demos is not None:
         ratios |= {f"{name} / demos": _ratio(figures[name], figures["demos"]) for name in ("platform", "drained")}
     return {
-        "studies_per_second": medians,
+        "studies per second": medians,
         "ratios": ratios,
-        "cpu_ms_per_study": {name: round(value, 2) for name, value in cpu.items()},
+        "CPU milliseconds per study": {name: round(value, 1) for name, value in cpu.items() if name != "launcher"},
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def markdown_table(figures: Mapping[str, Any]) -> str:
-    """Mappings of mappings of figures become a table (rows by the outer key); anything else a list of lines."""
+    """Rows with the same figures become a table, rows of different kinds a line each, single figures a list."""
     parts: list[str] = []
     plain = {name: value for name, value in figures.items() if not isinstance(value, Mapping)}
     parts.extend(f"- {name}: {_figure(value)}" for name, value in plain.items())
@@ -18,7 +18,8 @@ def markdown_table(figures: Mapping[str, Any]) -> str:
             continue
         parts.append(f"**{name}**\n")
         if value and all(_is_row(row) for row in value.values()):
-            parts.append(_table(value))
+            alike = len({tuple(row) for row in value.values()}) == 1
+            parts.append(_table(value) if alike else "\n".join(_line(name, row) for name, row in value.items()) + "\n")
         else:
             parts.append(markdown_table(value))
     return "\n".join(parts) + "\n"
@@ -36,6 +37,10 @@ def _table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         *(f"| {name} | " + " | ".join(_figure(row.get(column, "")) for column in columns) + " |" for name, row in rows.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _line(name: str, row: Mapping[str, Any]) -> str:
+    return f"- {name}: " + ", ".join(f"{key} {_figure(value)}" for key, value in row.items())
 
 
 def _figure(value: Any) -> str:
