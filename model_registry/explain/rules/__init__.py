@@ -1,6 +1,17 @@
 """Gradient rules of ONNX operators, by kind. Importing this package fills the table."""
 
-from model_registry.explain.rules import activation, elementwise, linear, pooling, reduction, shape
+from model_registry.explain.rules import activation, elementwise, linear, normalization, pooling, reduction, resampling, shape
 from model_registry.explain.rules.registry import MEAN_RULES, RULES
 
-__all__ = ["MEAN_RULES", "RULES", "activation", "elementwise", "linear", "pooling", "reduction", "shape"]
+__all__ = [
+    "MEAN_RULES",
+    "RULES",
+    "activation",
+    "elementwise",
+    "linear",
+    "normalization",
+    "pooling",
+    "reduction",
+    "resampling",
+    "shape",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import onnx
 
 from model_registry.explain.gradient import Contributions, Gradient, Reverse
@@ -98,6 +100,62 @@ def _ramp(reverse: Reverse, source: str, alpha: float, beta: float) -> str:
     above = reverse.emit("Greater", line, reverse.graph.scalar(0.0, source))
     below = reverse.emit("Less", line, reverse.graph.scalar(1.0, source))
     return reverse.emit("Mul", _float_of(reverse, reverse.emit("And", above, below), source), reverse.graph.scalar(alpha, source))
+
+
+@rule("Gelu")
+def gelu(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
+    """x·Φ(x) → Φ(x) + x·φ(x), or the same of the tanh approximation of Φ."""
+    source = node.input[0]
+    emit, scalar = reverse.emit, reverse.graph.scalar
+    squared = emit("Mul", source, source)
+    if attribute(node, "approximate", "none") == "tanh":
+        root, cubic = math.sqrt(2.0 / math.pi), 0.044715
+        line = emit("Mul", source, emit("Add", emit("Mul", squared, scalar(root * cubic, source)), scalar(root, source)))
+        bent = emit("Tanh", line)
+        slope = emit("Add", emit("Mul", squared, scalar(1.5 * root * cubic, source)), scalar(0.5 * root, source))
+        density = emit("Mul", _one_minus(reverse, emit("Mul", bent, bent), source), slope)
+    else:
+        bent = emit("Erf", emit("Mul", source, scalar(math.sqrt(0.5), source)))
+        bell = emit("Exp", emit("Mul", squared, scalar(-0.5, source)))
+        density = emit("Mul", bell, scalar(1.0 / math.sqrt(2.0 * math.pi), source))
+    share = emit("Mul", emit("Add", bent, scalar(1.0, source)), scalar(0.5, source))
+    return _times(reverse, node, gradient, emit("Add", share, emit("Mul", source, density)))
+
+
+@rule("Mish")
+def mish(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
+    """x·t with t = tanh(softplus(x)): t + x·(1 − t²)·sigmoid(x)."""
+    source = node.input[0]
+    bent = reverse.emit("Tanh", reverse.emit("Softplus", source))
+    slope = reverse.emit("Mul", _one_minus(reverse, reverse.emit("Mul", bent, bent), source), reverse.emit("Sigmoid", source))
+    return _times(reverse, node, gradient, reverse.emit("Add", bent, reverse.emit("Mul", source, slope)))
+
+
+@rule("Swish")
+def swish(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
+    """x·s with s = sigmoid(αx): s + α·y·(1 − s)."""
+    source = node.input[0]
+    alpha = reverse.graph.scalar(attribute(node, "alpha", 1.0), source)
+    gate = reverse.emit("Sigmoid", reverse.emit("Mul", source, alpha))
+    rest = reverse.emit("Mul", reverse.emit("Mul", node.output[0], alpha), _one_minus(reverse, gate, source))
+    return _times(reverse, node, gradient, reverse.emit("Add", gate, rest))
+
+
+@rule("ThresholdedRelu")
+def thresholded_relu(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
+    source = node.input[0]
+    passing = reverse.emit("Greater", source, reverse.graph.scalar(attribute(node, "alpha", 1.0), source))
+    return _times(reverse, node, gradient, _float_of(reverse, passing, source))
+
+
+@rule("Celu")
+def celu(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
+    """Below zero y = α(e^(x/α) − 1), whose derivative is y/α + 1; above, 1."""
+    source, one = node.input[0], reverse.graph.scalar(1.0, node.input[0])
+    scale = reverse.graph.scalar(1.0 / attribute(node, "alpha", 1.0), source)
+    below = reverse.emit("Add", reverse.emit("Mul", node.output[0], scale), one)
+    positive = reverse.emit("Greater", source, reverse.graph.scalar(0.0, source))
+    return _times(reverse, node, gradient, reverse.emit("Where", positive, one, below))
 
 
 @rule("Softplus")

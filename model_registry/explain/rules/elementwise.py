@@ -133,6 +133,13 @@ def absolute(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Cont
     return _unary(reverse, node, gradient, reverse.emit("Sign", node.input[0]))
 
 
+@rule("Sin", "Cos")
+def sine(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
+    if node.op_type == "Sin":
+        return _unary(reverse, node, gradient, reverse.emit("Cos", node.input[0]))
+    return _unary(reverse, node, reverse.negated(gradient), reverse.emit("Sin", node.input[0]))
+
+
 @rule("Erf")
 def error_function(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
     source = node.input[0]

@@ -44,11 +44,7 @@ def _shares(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient, window: 
     """What each element under a window receives: the gradient divided by the number of elements averaged."""
     source = node.input[0]
     rank = 2 + len(window.kernel)
-    if attribute(node, "count_include_pad", 0):
-        if attribute(node, "ceil_mode", 0):
-            raise reverse.refuse(node, "count_include_pad together with ceil_mode is not covered")
-        return reverse.scaled(gradient, 1.0 / float(np.prod(window.kernel)), source)
-    counts = window.counts()
+    counts = window.counts(padding=bool(attribute(node, "count_include_pad", 0)))
     if (counts == counts.flat[0]).all():
         return reverse.scaled(gradient, 1.0 / float(counts.flat[0]), source)
     factor = reverse.graph.add_constant((1.0 / counts).astype(reverse.graph.dtype(source)))

@@ -88,6 +88,13 @@ def reduce_log_sum_exp(reverse: Reverse, node: onnx.NodeProto, gradient: Gradien
     return {0: reverse.times(kept, shares, shape, rank=len(shape))}
 
 
+@rule("ReduceL1")
+def reduce_absolutes(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
+    kept = _kept(reverse, node, gradient, _axes(reverse, node))
+    shape = reverse.shape(node.input[0])
+    return {0: reverse.times(kept, reverse.emit("Sign", node.input[0]), shape, rank=len(shape))}
+
+
 @rule("ReduceSumSquare", "ReduceL2")
 def reduce_squares(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contributions:
     axes = _axes(reverse, node)

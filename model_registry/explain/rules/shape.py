@@ -87,6 +87,8 @@ def concat(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contri
 def split(reverse: Reverse, node: onnx.NodeProto, gradients: Sequence[Gradient | None]) -> Contributions:
     axis = attribute(node, "axis", 0) % len(reverse.shape(node.input[0]))
     pieces = []
+    if not all(node.output):
+        raise reverse.refuse(node, "one of its pieces has no name")
     for output, gradient in zip(node.output, gradients, strict=True):
         if gradient is None:  # a piece that the scores do not use
             pieces.append(reverse.emit("Mul", output, reverse.graph.scalar(0.0, output)))

@@ -22,6 +22,7 @@ class Window:
     strides: tuple[int, ...]
     dilations: tuple[int, ...]
     pads_begin: tuple[int, ...]
+    pads_end: tuple[int, ...]
     source: tuple[int, ...]
     result: tuple[int, ...]
 
@@ -41,14 +42,14 @@ class Window:
             "output_padding": [max(s - c, 0) for c, s in zip(covered, self.source, strict=True)],
         }
 
-    def counts(self) -> np.ndarray:
-        """How many true elements each window covers, shape (1, 1, *result): padding and ceiling overhang do not count."""
+    def counts(self, *, padding: bool = False) -> np.ndarray:
+        """How many elements each window covers, shape (1, 1, *result). Padding counts if asked, a ceiling's overhang never."""
         total = np.ones((1, 1, *self.result))
-        for axis, (n, stride, k, dilation, begin, size) in enumerate(
-            zip(self.result, self.strides, self.kernel, self.dilations, self.pads_begin, self.source, strict=True)
-        ):
+        geometry = (self.result, self.strides, self.kernel, self.dilations, self.pads_begin, self.pads_end, self.source)
+        for axis, (n, stride, k, dilation, begin, end, size) in enumerate(zip(*geometry, strict=True)):
             positions = np.arange(n)[:, None] * stride - begin + np.arange(k)[None, :] * dilation
-            inside = ((positions >= 0) & (positions < size)).sum(axis=1)
+            first, last = (-begin, size + end) if padding else (0, size)
+            inside = ((positions >= first) & (positions < last)).sum(axis=1)
             total = total * inside.reshape([1, 1, *[-1 if a == axis else 1 for a in range(len(self.result))]])
         return total
 
@@ -77,10 +78,12 @@ def window_of(reverse: Reverse, node: onnx.NodeProto, *, kernel: Sequence[int | 
     source, result = spatial_sizes(reverse, node.input[0]), spatial_sizes(reverse, node.output[0])
     automatic = attribute(node, "auto_pad", "NOTSET")
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
-        begin = []
+        begin, end = [], []
         for n, stride, k, dilation, size in zip(result, strides, sizes, dilations, source, strict=True):
             total = max((n - 1) * stride + (k - 1) * dilation + 1 - size, 0)
             begin.append(total // 2 if automatic == "SAME_UPPER" else total - total // 2)
+            end.append(total - begin[-1])
     else:
-        begin = list(attribute(node, "pads", [0] * 2 * dimensions)[:dimensions]) if automatic == "NOTSET" else [0] * dimensions
-    return Window(sizes, strides, dilations, tuple(begin), source, result)
+        pads = list(attribute(node, "pads", [0] * 2 * dimensions)) if automatic == "NOTSET" else [0] * 2 * dimensions
+        begin, end = pads[:dimensions], pads[dimensions:]
+    return Window(sizes, strides, dilations, tuple(begin), tuple(end), source, result)

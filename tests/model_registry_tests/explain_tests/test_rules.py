@@ -2,111 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
+from onnx import helper
 
 from model_registry.explain import NoGradientRule, gradient_model
-
-OPSET = 18
-COLUMNS = 2
-
-
-class Case:
-    """A small graph: `features` → the operators under test → a random weighted sum over everything → scores (batch, 2)."""
-
-    def __init__(
-        self, name: str, shape: tuple[int, ...], build: Callable[[Case], str], *, opset: int = OPSET, low: float = -2.0
-    ) -> None:
-        self.name, self.shape, self.opset, self.low = name, shape, opset, low
-        self.build = build
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, np.ndarray] = {}
-        self.random = np.random.default_rng(7)
-
-    def node(self, op_type: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        names = [f"t{len(self.nodes)}_{index}" for index in range(outputs)]
-        self.nodes.append(helper.make_node(op_type, list(inputs), names, name=f"{op_type}_{len(self.nodes)}", **attributes))
-        return names[0] if outputs == 1 else names
-
-    def const(self, value: Any, kind: Any = np.float64) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants[name] = np.asarray(value, dtype=kind)
-        return name
-
-    def weights(self, *shape: int, low: float = -1.0) -> str:
-        return self.const(self.random.uniform(low, 1.0, shape))
-
-    def ints(self, *values: int) -> str:
-        return self.const(values, np.int64)
-
-    def model(self, kind: type[np.floating[Any]]) -> onnx.ModelProto:
-        self.nodes, self.constants, self.random = [], {}, np.random.default_rng(7)
-        self.nodes.append(helper.make_node("Mul", ["image", self.const(1.0)], ["features"], name="features"))
-        result = self.build(self)
-        flat = self.node("Flatten", result, axis=1)
-        # the number of elements behind the batch is found by running the part built so far
-        answer: Any = ReferenceEvaluator(self._proto(np.float64, flat)).run(None, {"image": self.image(2)})
-        size = answer[0].shape[1]
-        scores = self.node("MatMul", flat, self.weights(size, COLUMNS))
-        self.nodes.append(helper.make_node("Identity", [scores], ["scores"]))
-        return self._proto(kind, "scores")
-
-    def image(self, batch: int) -> np.ndarray:
-        values = np.random.default_rng(3).permutation(np.linspace(self.low, 2.0, batch * int(np.prod(self.shape))))
-        return values.reshape(batch, *self.shape) + 0.0137
-
-    def _proto(self, kind: type[np.floating[Any]], output: str) -> onnx.ModelProto:
-        tensor = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
-        constants = [
-            numpy_helper.from_array(value.astype(kind) if value.dtype == np.float64 else value, name)
-            for name, value in self.constants.items()
-        ]
-        graph = helper.make_graph(
-            self.nodes,
-            self.name,
-            [helper.make_tensor_value_info("image", tensor, ["batch", *self.shape])],
-            [helper.make_tensor_value_info(output, tensor, None)],
-            constants,
-        )
-        if output == "scores":
-            del graph.output[:]
-            graph.output.append(helper.make_tensor_value_info("scores", tensor, ["batch", COLUMNS]))
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
-
-
-def unary(op_type: str, **options: Any) -> Case:
-    low = options.pop("low", -2.0)
-    return Case(op_type.lower(), (2, 3, 4), lambda c: c.node(op_type, "features", **options), low=low)
-
-
-def reduction(op_type: str, axes: list[int], keepdims: int, *, opset: int = OPSET, low: float = -2.0) -> Case:
-    def build(c: Case) -> str:
-        if opset >= 18 or op_type == "ReduceSum":
-            return c.node(op_type, "features", c.ints(*axes), keepdims=keepdims)
-        return c.node(op_type, "features", axes=axes, keepdims=keepdims)
-
-    return Case(f"{op_type}-{axes}-{keepdims}-{opset}".lower(), (3, 4, 5), build, opset=opset, low=low)
-
-
-def convolution(**attributes: Any) -> Case:
-    kernel = attributes.pop("kernel", (3, 3))
-    group = attributes.get("group", 1)
-    name = "conv-" + "-".join(f"{key}{value}" for key, value in attributes.items()).replace(" ", "")
-    return Case(
-        name, (4, 7, 6), lambda c: c.node("Conv", "features", c.weights(4, 4 // group, *kernel), c.weights(4), **attributes)
-    )
-
-
-def pool(op_type: str, **attributes: Any) -> Case:
-    name = op_type.lower() + "-".join(f"{key}{value}" for key, value in attributes.items()).replace(" ", "")
-    return Case(name, (2, 7, 6), lambda c: c.node(op_type, "features", **attributes))
+from tests.model_registry_tests.explain_tests.case import (
+    COLUMNS,
+    OPSET,
+    Case,
+    convolution,
+    numerical_gradient,
+    pool,
+    reduction,
+    unary,
+)
 
 
 def product_with_pooled(c: Case) -> str:
@@ -141,6 +55,31 @@ def batch_normalization(c: Case) -> str:
 def channel_shuffle(c: Case) -> str:
     groups = c.node("Transpose", c.node("Reshape", "features", c.ints(-1, 2, 3, 2, 2)), perm=[0, 2, 1, 3, 4])
     return c.node("Reshape", groups, c.ints(-1, 6, 2, 2))
+
+
+def resized(*, size: tuple[int, int] | None = None, scale: tuple[float, float] = (2.0, 2.0), **attributes: Any) -> Case:
+    """By sizes where given, else by scales, of a map of 4 x 5."""
+    opset = attributes.pop("opset", OPSET)
+    name = "-".join(["resize", str(size or scale), *map(str, attributes.values())]).replace(" ", "")
+
+    def build(c: Case) -> str:
+        if size is not None and opset >= 18:
+            return c.node("Resize", "features", "", "", c.ints(*size), axes=[2, 3], **attributes)
+        return c.node("Resize", "features", "", c.const([1, 1, *scale], np.float32), **attributes)
+
+    return Case(name, (2, 4, 5), build, opset=opset)
+
+
+def normalized_layer(c: Case) -> str:
+    return c.node("LayerNormalization", "features", c.weights(3, 4), c.weights(3, 4), axis=-2)
+
+
+def transposed_convolution(**attributes: Any) -> Case:
+    group = attributes.get("group", 1)
+    name = "conv-transpose-" + "-".join(map(str, attributes.values())).replace(" ", "")
+    return Case(
+        name, (4, 4, 3), lambda c: c.node("ConvTranspose", "features", c.weights(4, 6 // group, 3, 3), c.weights(6), **attributes)
+    )
 
 
 def power_of(exponent: float) -> Case:
@@ -186,7 +125,7 @@ CASES = [
     Case("attention", (3, 4, 5), attention),
     Case("gemm", (6,), lambda c: c.node("Gemm", "features", c.weights(6, 5), c.weights(5), alpha=0.7, beta=1.3)),
     Case("gemm-transposed", (6,), lambda c: c.node("Gemm", "features", c.weights(5, 6), transB=1)),
-    Case("gemm-bias-of-features", (6,), lambda c: c.node("Gemm", c.const(np.eye(2)), c.weights(2, 6), "features", beta=0.5)),
+    Case("gemm-bias", (6,), lambda c: c.node("Gemm", c.const(np.eye(2)), c.weights(2, 6), "features", beta=0.5), batch=2),
     convolution(),
     convolution(pads=[1, 1, 1, 1]),
     convolution(pads=[0, 1, 2, 1], strides=[2, 2]),
@@ -232,7 +171,7 @@ CASES = [
     ),
     Case("transpose", (2, 3, 4), lambda c: c.node("MatMul", c.node("Transpose", "features", perm=[0, 2, 3, 1]), c.weights(2, 3))),
     Case("expand", (2, 1, 4), lambda c: c.node("Expand", "features", c.ints(1, 2, 3, 4))),
-    Case("concat", MAP, lambda c: c.node("Concat", "features", c.weights(2, 2, 3, 4), c.node("Exp", "features"), axis=1)),
+    Case("join", MAP, lambda c: c.node("Concat", "features", c.weights(2, 1, 3, 4), c.node("Exp", "features"), axis=1), batch=2),
     Case("concat-negative-axis", MAP, lambda c: c.node("Concat", c.node("Neg", "features"), "features", axis=-1)),
     Case("slice", MAP, lambda c: c.node("Slice", "features", c.ints(1, 0), c.ints(4, -1), c.ints(3, 2))),
     Case("slice-of-an-open-axis", MAP, lambda c: c.node("Slice", "features", c.ints(0, 1), c.ints(2**31 - 1, 2), c.ints(0, 1))),
@@ -247,25 +186,40 @@ CASES = [
     ),
     Case("split-one-piece-unused", (4, 3), lambda c: c.node("Split", "features", c.ints(1, 3), axis=1, outputs=2)[1]),
     Case("channel-shuffle", (6, 2, 2), channel_shuffle),
+    *(unary(op) for op in ("Sin", "Cos", "Mish", "Celu", "ThresholdedRelu")),
+    unary("Celu", alpha=0.6),
+    unary("Gelu", opset=20),
+    unary("Gelu", opset=20, approximate="tanh"),
+    unary("Swish", opset=24),
+    unary("Swish", opset=24, alpha=1.7),
+    *(reduction("ReduceL1", axes, keep, opset=opset) for axes, keep, opset in (([2, 3], 0, 18), ([1, 3], 0, 17))),
+    *(reduction("ReduceMean", axes, keep) for axes, keep in (([2, 3], 1), ([-2], 0))),
+    pool("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1, ceil_mode=1),
+    pool("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 1, 0], ceil_mode=1),
+    pool("AveragePool", kernel_shape=[2, 3], dilations=[2, 1], pads=[1, 1, 0, 1], opset=19),
+    pool("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1),
+    pool("MaxPool", kernel_shape=[2, 2], dilations=[2, 2]),
+    pool("MaxPool", kernel_shape=[2, 2], strides=[2, 2], opset=13),
+    resized(mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+    resized(mode="nearest", scale=(1.5, 0.6)),
+    resized(mode="linear"),
+    resized(mode="linear", size=(7, 9), coordinate_transformation_mode="align_corners"),
+    resized(mode="linear", size=(3, 8), coordinate_transformation_mode="pytorch_half_pixel"),
+    resized(mode="linear", scale=(2.0, 1.0), opset=13),
+    resized(mode="cubic", size=(6, 5)),
+    resized(mode="linear", size=(2, 3), antialias=1),
+    transposed_convolution(),
+    transposed_convolution(strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]),
+    transposed_convolution(strides=[2, 1], pads=[0, 1, 1, 0]),
+    transposed_convolution(dilations=[2, 1]),
+    Case("depth-to-space", (8, 2, 3), lambda c: c.node("DepthToSpace", "features", blocksize=2)),
+    Case("depth-to-space-columns-first", (8, 2, 3), lambda c: c.node("DepthToSpace", "features", blocksize=2, mode="CRD")),
+    Case("space-to-depth", (2, 4, 6), lambda c: c.node("SpaceToDepth", "features", blocksize=2)),
+    Case("tile", MAP, lambda c: c.node("Exp", c.node("Tile", "features", c.ints(1, 2, 1, 3)))),
+    Case("layer-normalization", MAP, normalized_layer),
+    Case("instance-normalization", MAP, lambda c: c.node("InstanceNormalization", "features", c.weights(2), c.weights(2))),
+    Case("local-response-narrow", (6, 2, 3), lambda c: c.node("LRN", "features", size=5, alpha=0.9, beta=0.6, bias=1.2), batch=6),
 ]  # fmt: skip
-
-
-def numerical_gradient(case: Case, image: np.ndarray, column: int) -> np.ndarray:
-    evaluator = ReferenceEvaluator(case.model(np.float64))
-
-    def evaluate(feed: dict[str, np.ndarray]) -> np.ndarray:
-        answer: Any = evaluator.run(None, feed)
-        return np.asarray(answer[0])
-
-    step = 1e-3
-    result = np.zeros(image.size)
-    for index in range(image.size):
-        moved = np.zeros(image.size)
-        moved[index] = step
-        offset = moved.reshape(image.shape)
-        upper, lower = (evaluate({"image": image + sign * offset}) for sign in (1, -1))
-        result[index] = (upper - lower)[:, column].sum() / (2 * step)
-    return result.reshape(image.shape)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
