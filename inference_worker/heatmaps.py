@@ -101,8 +101,9 @@ def colours() -> npt.NDArray[np.uint8]:
 
 
 def opacities(*, maximum: float) -> npt.NDArray[np.float64]:
-    """(LEVELS,) opacity in [0, `maximum`]: 0 at level 0, growing with the level, fast at first so that weak warmth is seen."""
-    return np.asarray(maximum * np.sqrt(np.linspace(0.0, 1.0, LEVELS)))
+    """(LEVELS,) opacity in [0, `maximum`], in proportion to the level: what is weak looks weak. Grad-CAM is rarely exactly zero
+    off the breast, and any steeper start would paint that remainder as a frame around it."""
+    return np.asarray(maximum * np.linspace(0.0, 1.0, LEVELS))
 
 
 def overlay_burn(*, preview: npt.NDArray[np.uint8], levels: Levels) -> npt.NDArray[np.uint8]:

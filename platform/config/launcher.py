@@ -214,7 +214,7 @@ class Launcher:
         """A new demo study when asked for or when there is none yet; else the one that is there."""
         job = None if self._options.demo_only else launcher_demo.latest_job(client)
         if job is None:
-            self._step("Making a synthetic four-view study and submitting it over the API")
+            self._step("Making a synthetic four-view study with a drawn mass, and submitting it over the API")
             began = time.monotonic()
             job_id = launcher_demo.study_submit(client, files=launcher_demo.phantom_files())
         else:

@@ -29,12 +29,12 @@ class DemoFailedError(Exception):
 
 
 def phantom_files(*, seed: int = PHANTOM_SEED) -> list[tuple[str, bytes]]:
-    """Four synthetic views as DICOM files: name and bytes."""
+    """Four synthetic views, with a spiculated mass drawn into one breast, as DICOM files: name and bytes."""
     from model_registry.phantom import phantom_study  # numerics: only loaded when a study is made
 
     return [
         (f"view-{number}.dcm", view.to_dicom_bytes())
-        for number, view in enumerate(phantom_study(seed=seed, size_hw=PHANTOM_SIZE_HW), 1)
+        for number, view in enumerate(phantom_study(seed=seed, size_hw=PHANTOM_SIZE_HW, lesion="spiculated-mass"), 1)
     ]
 
 

@@ -23,6 +23,7 @@ WIDE = (1440, 900)
 NARROW = (390, 844)
 FILE_LIMIT_BYTES = 300_000
 VIEW_SIZE_HW = (2048, 1664)
+#: The last one has a spiculated mass drawn into one breast; the others have no finding.
 SEEDS = {"case-0191": 7, "case-0192": 11, "case-0193": 2026}
 
 
@@ -71,7 +72,7 @@ def studies_submit(stack: Stack) -> str:
     """Three studies of four views; returns the newest one's job."""
     job_id = ""
     for external_id, seed in SEEDS.items():
-        views = phantom_study(seed=seed, size_hw=VIEW_SIZE_HW)
+        views = phantom_study(seed=seed, size_hw=VIEW_SIZE_HW, lesion="spiculated-mass" if seed == 2026 else None)
         answer = stack.submit([(f"{n}.dcm", view.to_dicom_bytes()) for n, view in enumerate(views)], external_id=external_id)
         answer.raise_for_status()
         job_id = answer.json()["job"]["id"]
