@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 
 from model_registry.explain.errors import NoGradientRule
-from model_registry.explain.graph import Graph, Shape
+from model_registry.explain.graph import Graph
+from model_registry.explain.sizes import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def gradient_of_score(
     used = graph.ancestors(scores, without=target) | {target}
     between = reached & used
     for node in graph.nodes:  # first, since behind an unknown operator shapes are unknown too, which says less
-        if any(name in between for name in node.input) and any(name in between for name in node.output):
+        if any(name in between for name in graph.sources(node)) and any(name in between for name in node.output):
             _rule_of(node, rules)
     reverse = Reverse(graph, differentiable=between)
     columns = graph.shape(scores)[1]

@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from model_registry.explain.errors import ExplainError, UnknownShape
-
-Shape = tuple[int | None, ...]
+from model_registry.explain.sizes import Shape, sizes_find
 
 FOLD_ELEMENTS_MAXIMUM = 4_000_000
 NOT_FOLDED = frozenset({"ConvTranspose", "MaxPool", "ScatterElements"})  # the reference evaluator lacks groups and padding modes
-SIZES_ELEMENTS_MAXIMUM = 256  # a tensor that shape inference may have to read, such as the sizes of a Reshape
 OPSET_MINIMUM = 13
 PREFIX = "explain/"
 
@@ -45,8 +43,9 @@ class Graph:
                 if name:
                     self.consumers.setdefault(name, []).append(node)
         self._initializers = {tensor.name: tensor for tensor in self.model.graph.initializer}
-        self._constants: dict[str, np.ndarray] = {}
-        self._shapes, self._types = _shapes_infer(self.model)
+        sizes = sizes_find(self.model)
+        self._shapes, self._types = sizes.shapes, sizes.types
+        self._constants: dict[str, np.ndarray] = dict(sizes.constants)
         self._shared: dict[Any, str] = {}
         self._added: list[onnx.NodeProto] = []
         self._added_constants: dict[str, np.ndarray] = {}
@@ -113,7 +112,7 @@ class Graph:
         """All floating tensors that depend on `name`, itself included."""
         reached = {name}
         for node in self.nodes:
-            if any(source in reached for source in node.input):
+            if any(source in reached for source in self.sources(node)):
                 reached.update(output for output in node.output if output and self.is_float(output))
         return reached
 
@@ -127,8 +126,12 @@ class Graph:
                 continue
             seen.add(tensor)
             if (node := self.producers.get(tensor)) is not None:
-                pending.extend(node.input)
+                pending.extend(self.sources(node))
         return seen
+
+    def sources(self, node: onnx.NodeProto) -> list[str]:
+        """What a node reads: its inputs, and what the branches or bodies inside it take from the graph around them."""
+        return [*node.input, *_captured(node)] if any(_has_graph(entry) for entry in node.attribute) else list(node.input)
 
     # --- extending -----------------------------------------------------------------------------------------------
 
@@ -231,37 +234,22 @@ def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
     return default
 
 
+def _has_graph(entry: onnx.AttributeProto) -> bool:
+    return entry.HasField("g") or len(entry.graphs) > 0
+
+
+def _captured(node: onnx.NodeProto) -> list[str]:
+    """Every name that is read inside a node's graphs; those made inside never stand outside."""
+    names: dict[str, None] = {}
+    pending = [graph for entry in node.attribute for graph in ([entry.g] if entry.HasField("g") else list(entry.graphs))]
+    while pending:
+        graph = pending.pop()
+        names.update(dict.fromkeys(output.name for output in graph.output))  # a branch may hand on an outer tensor as it is
+        for inner in graph.node:
+            names.update(dict.fromkeys(inner.input))
+            pending.extend(g for entry in inner.attribute for g in ([entry.g] if entry.HasField("g") else list(entry.graphs)))
+    return list(names)
+
+
 def _hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
-
-
-def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with large weights turned into inputs of their type: nothing to copy, and no limit of 2 GB."""
-    light = onnx.ModelProto(ir_version=model.ir_version)
-    light.opset_import.extend(model.opset_import)
-    light.functions.extend(model.functions)
-    light.graph.name = model.graph.name
-    for field in ("node", "input", "output", "value_info", "sparse_initializer"):
-        getattr(light.graph, field).extend(getattr(model.graph, field))
-    named = {value.name for value in model.graph.input}
-    for tensor in model.graph.initializer:
-        if np.prod(tensor.dims) <= SIZES_ELEMENTS_MAXIMUM:
-            light.graph.initializer.append(tensor)
-        elif tensor.name not in named:
-            light.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
-    return light
-
-
-def _shapes_infer(model: onnx.ModelProto) -> tuple[dict[str, Shape], dict[str, int]]:
-    try:
-        inferred = shape_inference.infer_shapes(_without_weights(model), data_prop=True)
-    except (shape_inference.InferenceError, ValueError) as error:
-        raise UnknownShape(f"shape inference failed: {error}") from error
-    shapes: dict[str, Shape] = {}
-    types: dict[str, int] = {}
-    for value in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output):
-        kind = value.type.tensor_type
-        types[value.name] = kind.elem_type
-        if kind.HasField("shape"):
-            shapes[value.name] = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)
-    return shapes, types

@@ -115,10 +115,9 @@ def pool(op_type: str, **attributes: Any) -> Case:
     return Case(name, (2, 7, 6), lambda c: c.node(op_type, "features", **attributes), opset=opset)
 
 
-def numerical_gradient(case: Case, image: np.ndarray, column: int) -> np.ndarray:
+def numerical_gradient(case: Case, image: np.ndarray, column: int, *, step: float = 1e-3) -> np.ndarray:
     """Central differences of the reference evaluator in float64. All shifted images form one batch."""
     evaluator = ReferenceEvaluator(case.model(np.float64))
-    step = 1e-3
     shifts = step * np.eye(image[0].size).reshape(-1, *image.shape[1:])
     # (images, sign, element) in front of an image's own axes
     shifted = image[:, None, None] + np.stack([shifts, -shifts])[None]
