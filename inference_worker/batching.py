@@ -1,10 +1,11 @@
 """The dynamic batcher: images of all jobs in the process go through the model together. Knows arrays and futures, no jobs.
 
-    submit ──► bounded queue ──► one thread: take up to a fixed size, pad, run ──► each image's future
+    submit ──► bounded queue ──► lanes, a thread each: take up to a fixed size, pad, run ──► each image's future
 
-A batch starts when the largest size is reached or the oldest image has waited long enough; while a batch runs, the next one
-gathers by itself. A batch that raises is halved and run again, so that an image that breaks the model fails alone. An image
-whose outputs are not finite fails alone too.
+A GPU has one lane. A CPU does more with several runs of a few threads each than with one run of them all, so it has several,
+and an image goes to whichever is free. A batch starts when the largest size is reached or the oldest image has waited long
+enough; while batches run, the next one gathers by itself. A batch that raises is halved and run again, so that an image that
+breaks the model fails alone. An image whose outputs are not finite fails alone too.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class _Waiting:
 
 
 class DynamicBatcher:
-    """One thread that feeds one model. `gate` is held while the model runs, so that models on one device take turns.
+    """The threads that feed one model, `lanes` of them. `gate` is held while the model runs, so that models on one device take
+    turns.
 
     `run` takes (N, …) float32 with N one of `batch_sizes` and returns a batched ModelOutput.
     """
@@ -88,6 +90,7 @@ class DynamicBatcher:
         gate: AbstractContextManager[object],
         minimum_fill: float = 0.0,
         queue_limit: int = 256,
+        lanes: int = 1,
         name: str = "batcher",
     ) -> None:
         self._run = run
@@ -99,8 +102,10 @@ class DynamicBatcher:
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._thread.start()
+        self._idle_lanes = 0
+        self._threads = [threading.Thread(target=self._serve, name=f"{name}-{lane}", daemon=True) for lane in range(lanes)]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, *, tensor: Array, timeout_seconds: float = 60.0) -> Future[ModelOutput]:
         """Queue one image (no batch axis). Blocks while the queue is full; raises system:timeout when it stays full.
@@ -119,11 +124,13 @@ class DynamicBatcher:
         return future
 
     def close(self, *, timeout_seconds: float = 30.0) -> None:
-        """Take no more images, finish those that wait, end the thread. A repeated call does nothing."""
+        """Take no more images, finish those that wait, end the threads. A repeated call does nothing."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join(timeout_seconds)
+        deadline = time.monotonic() + timeout_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _serve(self) -> None:
         while batch := self._next_batch():
@@ -133,21 +140,35 @@ class DynamicBatcher:
     def _next_batch(self) -> list[_Waiting]:
         """Wait for a batch. Empty only once closed and drained."""
         with self._changed:
-            while True:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if not self._waiting:
-                    return []
-                deadline = self._waiting[0].arrived + self._maximum_wait_seconds
-                while len(self._waiting) < self._batch_sizes[-1] and not self._closed:
-                    remaining = deadline - time.monotonic()
-                    if remaining <= 0:
-                        break
-                    self._changed.wait(remaining)
-                count = batch_take(pending=len(self._waiting), batch_sizes=self._batch_sizes, minimum_fill=self._minimum_fill)
-                taken = [self._waiting.popleft() for _ in range(count)]
-                self._changed.notify_all()
-                if batch := [item for item in taken if item.future.set_running_or_notify_cancel()]:
-                    return batch
+            self._idle_lanes += 1
+            try:
+                while True:
+                    self._changed.wait_for(lambda: self._waiting or self._closed)
+                    if not self._waiting:
+                        return []
+                    self._wait_for_more()
+                    if batch := self._taken():
+                        return batch
+            finally:
+                self._idle_lanes -= 1
+
+    def _wait_for_more(self) -> None:
+        """Until a whole batch waits, or the oldest image has waited long enough. Another lane may take them all meanwhile."""
+        while self._waiting and len(self._waiting) < self._batch_sizes[-1] and not self._closed:
+            remaining = self._waiting[0].arrived + self._maximum_wait_seconds - time.monotonic()
+            if remaining <= 0:
+                return
+            self._changed.wait(remaining)
+
+    def _taken(self) -> list[_Waiting]:
+        """This lane's share of what waits, shared evenly with the other idle lanes, without what was cancelled."""
+        if not self._waiting:
+            return []
+        share = -(-len(self._waiting) // self._idle_lanes)
+        count = batch_take(pending=share, batch_sizes=self._batch_sizes, minimum_fill=self._minimum_fill)
+        taken = [self._waiting.popleft() for _ in range(count)]
+        self._changed.notify_all()
+        return [item for item in taken if item.future.set_running_or_notify_cancel()]
 
     def _run_or_halve(self, batch: list[_Waiting]) -> None:
         try:

@@ -57,7 +57,7 @@ def resident_memory_bytes() -> int:
 
 
 class Engine:
-    """All models of this process. `lease` is safe from several threads; one device means one run at a time."""
+    """All models of this process. `lease` is safe from several threads; a GPU means one run at a time, a CPU a few."""
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class Engine:
         self._memory_probe = memory_probe
         self._lock = threading.Lock()
         self._loading_one = threading.Lock()
-        self._device_gate = threading.Lock()
+        self._gpu_gate = threading.BoundedSemaphore(1)
+        self._cpu_gate = threading.BoundedSemaphore(settings.cpu_lanes)
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()  # least recently used first
         self._loading: dict[str, Future[LoadedModel]] = {}
         self._failed: dict[str, tuple[float, CodedError]] = {}
@@ -174,11 +175,15 @@ class Engine:
             run=session.run,
             batch_sizes=batch_sizes,
             maximum_wait_seconds=self._settings.batch_maximum_wait_seconds,
-            gate=self._device_gate,
+            gate=self._gate(session.choice),
             minimum_fill=session.choice.minimum_fill,
+            lanes=self._settings.cpu_lanes if session.choice.is_cpu else 1,
             name=f"batcher-{package_digest[7:15]}",
         )
         return LoadedModel(package=package, choice=session.choice, batcher=batcher, memory_bytes=memory_bytes)
+
+    def _gate(self, choice: ProviderChoice) -> threading.BoundedSemaphore:
+        return self._cpu_gate if choice.is_cpu else self._gpu_gate
 
     def _batch_sizes(self, package: Package) -> tuple[int, ...]:
         declared = package.manifest.batch_sizes
@@ -189,7 +194,7 @@ class Engine:
         mismatch: CodedError | None = None
         for session in sessions_by_preference(package=package, settings=self._settings):
             try:
-                with self._device_gate:
+                with self._gate(session.choice):
                     golden_check(package=package, run=session.run)
                     session.warm_up(image_shape=package.manifest.input_shape, batch_sizes=batch_sizes)
             except CodedError as error:

@@ -53,12 +53,16 @@ class ProviderChoice:
     reason: str
 
     @property
+    def is_cpu(self) -> bool:
+        return self.name == "cpu"
+
+    @property
     def minimum_fill(self) -> float:
         return _MINIMUM_FILL.get(self.name, 0.0)
 
 
 class ModelSession:
-    """One ONNX Runtime session bound to its manifest's tensor names. `run` may be called from one thread at a time per device."""
+    """One ONNX Runtime session bound to its manifest's tensor names. `run` is safe from several threads on CPU."""
 
     def __init__(self, *, session: ort.InferenceSession, manifest: Manifest, choice: ProviderChoice) -> None:
         self._session = session

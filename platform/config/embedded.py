@@ -105,12 +105,10 @@ def redis_broker_url(*, socket_file: Path) -> str:
 
 def child_environment(*, data_dir: Path, broker_url: str, given: Mapping[str, str]) -> dict[str, str]:
     """The environment of every process the launcher starts: what was given wins, the embedded default fills the rest."""
-    cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     defaults = {
         "OBJECT_STORE_URL": f"file://{data_dir / 'objects'}",
         "PACKAGE_CACHE_DIR": str(data_dir / "package-cache"),
-        # One engine run uses every core; the numerics around it would only fight it for them.
-        "INTRA_OP_THREADS": cores,
+        # The engine's lanes use every core; the numerics around them would only fight them for the cores.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         # Many threads with an arena each would keep memory that nobody uses.

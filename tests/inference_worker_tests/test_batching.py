@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -54,6 +55,13 @@ def make(model: SumModel) -> Iterator[Callable[..., DynamicBatcher]]:
 
 def image(value: float) -> np.ndarray:
     return np.full((2, 2), value, np.float32)
+
+
+def both_entered(model: SumModel) -> None:
+    end = time.monotonic() + 10
+    while len(model.batch_sizes) < 2:
+        assert time.monotonic() < end, "the second lane never ran"
+        time.sleep(0.005)
 
 
 def total(future: object) -> float:
@@ -154,3 +162,30 @@ def test_padding_is_accepted_only_when_little_is_wasted(pending: int, minimum_fi
 
 def test_fewer_than_the_smallest_size_are_padded_rather_than_kept_waiting() -> None:
     assert batch_take(pending=1, batch_sizes=(4, 8), minimum_fill=0.75) == 1
+
+
+def test_two_lanes_run_side_by_side_and_answers_stay_apart(make: Callable[..., DynamicBatcher], model: SumModel) -> None:
+    model.may_run.clear()
+    batcher = make(lanes=2, gate=threading.BoundedSemaphore(2), maximum_wait_seconds=0.0, batch_sizes=(1,))
+    futures = [batcher.submit(tensor=image(value)) for value in (1, 2, 3)]
+    both_entered(model)
+    assert model.batch_sizes == [1, 1]  # both run, the third waits
+    model.may_run.set()
+    assert [total(future) for future in futures] == [4.0, 8.0, 12.0]
+
+
+def test_idle_lanes_share_what_arrives_together(make: Callable[..., DynamicBatcher], model: SumModel) -> None:
+    model.may_run.clear()
+    batcher = make(lanes=2, gate=threading.BoundedSemaphore(2), maximum_wait_seconds=0.5)
+    futures = [batcher.submit(tensor=image(value)) for value in (1, 2, 3, 4)]
+    both_entered(model)
+    model.may_run.set()
+    assert [total(future) for future in futures] == [4.0, 8.0, 12.0, 16.0]
+    assert model.batch_sizes == [2, 2]
+
+
+def test_closing_lets_every_lane_finish_what_waits(make: Callable[..., DynamicBatcher]) -> None:
+    batcher = make(lanes=3, gate=threading.BoundedSemaphore(3), maximum_wait_seconds=3600.0)
+    futures = [batcher.submit(tensor=image(value)) for value in (1, 2, 3)]
+    batcher.close()
+    assert [total(future) for future in futures] == [4.0, 8.0, 12.0]

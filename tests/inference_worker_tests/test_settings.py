@@ -29,10 +29,12 @@ def test_everything_can_be_set() -> None:
             "PACKAGE_CACHE_DIR": "/cache",
             "EXECUTION_PROVIDERS": "CUDA, cpu",
             "INTRA_OP_THREADS": "1",
+            "CPU_LANES": "3",
         }
     )
     assert settings.worker_name == "gpu-1-a"
     assert (settings.worker_threads, settings.batch_maximum_size, settings.intra_op_threads) == (3, 16, 1)
+    assert settings.cpu_lanes == 3
     assert settings.batch_maximum_wait_seconds == pytest.approx(0.01)
     assert settings.session_memory_limit_bytes == 100 * 2**20
     assert settings.package_cache_dir == Path("/cache")
