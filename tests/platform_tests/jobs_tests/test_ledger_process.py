@@ -110,6 +110,8 @@ def test_a_ledger_that_is_killed_is_replaced_and_every_job_ends_once(
     # One message may have been in the killed ledger's hands; the broker gives it back after its visibility timeout, and the
     # lease does not wait for that.
     assert Result.objects.count() == Job.objects.filter(status="SUCCEEDED").count()
+    # The ping was sent last, so it may still be on its way.
+    wait_until(lambda: WorkerStatus.objects.filter(kind="event_flow").exists(), what="the dispatcher's ping")
     assert set(WorkerStatus.objects.values_list("kind", flat=True)) == {"ledger", "worker", "event_flow"}
     # It writes our own log lines, not Celery's: machine-readable, and no line for each message.
     log = (tmp_path / "ledger.log").read_text()
