@@ -11,6 +11,8 @@ from pathlib import PurePath
 
 from pydicom.dataset import Dataset
 
+from studies.dicom_header import PYDICOM_ERRORS
+
 LATERALITIES = ("L", "R")
 
 #: View Position values of a mammogram (PS3.3 C.8.11.7, PS3.16 CID 4014).
@@ -54,7 +56,7 @@ def _text(dataset: Dataset, keyword: str) -> str:
     """A value as text; empty where it is missing, empty or unreadable."""
     try:
         value = dataset.get(keyword)
-    except (ValueError, TypeError, AttributeError, KeyError, NotImplementedError, RuntimeError):
+    except PYDICOM_ERRORS:
         return ""
     return "" if value is None else str(value).strip(" \0").upper()
 
@@ -63,7 +65,7 @@ def _codes(dataset: Dataset, keyword: str) -> Iterable[str]:
     try:
         items = dataset.get(keyword) or []
         return [_text(item, "CodeValue") for item in items if isinstance(item, Dataset)]
-    except (ValueError, TypeError, AttributeError, KeyError, NotImplementedError, RuntimeError):
+    except PYDICOM_ERRORS:
         return []
 
 

@@ -1,10 +1,13 @@
-"""Laterality and view from the name of a file."""
+"""Laterality and view from the name of a file and from a header."""
 
 from __future__ import annotations
 
-import pytest
+import struct
 
-from studies.naming import name_tokens
+import pytest
+from pydicom.dataset import Dataset
+
+from studies.naming import dicom_laterality, dicom_view_position, name_tokens
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,12 @@ from studies.naming import name_tokens
 )
 def test_only_whole_tokens_count_and_contradictions_are_unknown(name: str, tokens: tuple[str, str]) -> None:
     assert name_tokens(name) == tokens
+
+
+def test_a_header_value_that_cannot_be_unpacked_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Dataset, *_: object) -> object:
+        raise struct.error("unpack requires a buffer of 4 bytes")
+
+    monkeypatch.setattr(Dataset, "get", broken)
+    assert dicom_laterality(Dataset()) == ""
+    assert dicom_view_position(Dataset()) == ""
