@@ -45,7 +45,9 @@ HEADINGS = {
     "frontend": "Node for machines without one",
 }
 #: Holds for every line, so it says nothing; what narrows a line further stays.
-COMMON_MARKER = re.compile(r"python_full_version < '3\.14'|sys_platform == 'linux'")
+COMMON_MARKER = re.compile(
+    r"python_full_version < '3\.14'|sys_platform == 'linux'|implementation_name == 'cpython'|platform_python_implementation == 'CPython'"
+)
 
 
 def canonical(name: str) -> str:
