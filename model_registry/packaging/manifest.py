@@ -61,12 +61,15 @@ class TensorNames(_Frozen):
 class Explanation(_Frozen):
     """The maps inside the graph. `targets` names the channels of `heatmaps`, in order: classes, or the suspicion score.
 
+    Method "mask" belongs to task "segmentation": the maps are the model's own answer, a probability in [0, 1] for every place
+    and lesion class; `cam_layer` is then the tensor that holds them and `reference_maximum` is 1 for every target.
+
     `cam_layer` is the graph tensor the maps are taken at. `reference_maximum` gives, for each target, the raw value drawn
     with the hottest colour (a high percentile over the training images), so that a weak map looks weak; without it the
     image's own maximum over all targets is used, and the page says so.
     """
 
-    method: Literal["grad-cam", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam"] = "grad-cam"
+    method: Literal["grad-cam", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam", "mask"] = "grad-cam"
     targets: tuple[Label, ...]
     cam_layer: str
     grid_hw: tuple[int, int]
@@ -151,7 +154,7 @@ class GoldenCase(_Frozen):
 
 
 class Manifest(_Frozen):
-    """See the module's text. `task` decides what the heatmaps' place in the UI means."""
+    """See the module's text. With task "segmentation" a mask of lesion probabilities takes the heatmaps' place everywhere."""
 
     format_version: Literal[1] = 1
     name: Slug
@@ -187,6 +190,10 @@ class Manifest(_Frozen):
             raise ValueError("suspicion.classes must be some, not all, of the classes")
         if self.suspicion.target not in self.explanation.targets:
             raise ValueError("suspicion.target must be one of explanation.targets")
+        if (self.task == "segmentation") != (self.explanation.method == "mask"):
+            raise ValueError("task “segmentation” and explanation.method “mask” go together, or neither")
+        if self.task == "segmentation":
+            self._masks_are_lesions()
         listed = {entry.path for entry in self.files}
         needed = {self.model, self.card} | {path for case in self.golden for path in (case.image, case.expected)}
         if missing := needed - listed:
@@ -196,6 +203,13 @@ class Manifest(_Frozen):
         if list(self.batch_sizes) != sorted(set(self.batch_sizes)) or self.batch_sizes[0] < 1:
             raise ValueError("batch_sizes must rise and start at 1 or more")
         return self
+
+    def _masks_are_lesions(self) -> None:
+        targets = self.explanation.targets
+        if len(set(targets)) != len(targets) or not set(targets) <= set(self.suspicion.classes):
+            raise ValueError("a mask's explanation.targets must be suspicion.classes, each once: the background is no lesion")
+        if self.explanation.reference_maximum != dict.fromkeys(targets, 1.0):
+            raise ValueError("a mask holds probabilities: explanation.reference_maximum must be 1 for every target")
 
     def to_json_bytes(self) -> bytes:
         """The bytes that are written and digested: readable, UTF-8, ending in a newline."""
@@ -220,6 +234,7 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "name": manifest.name,
         "version": manifest.version,
         "title": manifest.title,
+        "task": manifest.task,
         "classes": list(manifest.classes),
         "targets": list(manifest.explanation.targets),
         "suspicion": manifest.suspicion.model_dump(mode="json"),

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.tag import Tag
 
-from model_registry.preprocessing.image import Acquisition, DecodedImage, LookupTable, VoiFunction, Window
+from model_registry.preprocessing.image import Acquisition, DecodedImage, LookupTable, SpacingPlane, VoiFunction, Window
 
 _UNUSABLE = (
     ArithmeticError,
@@ -62,6 +62,7 @@ def display_attributes(dataset: Dataset, *, stored: np.ndarray, bits_stored: int
     intercept = _number(_value(dataset, "RescaleIntercept"), 0.0)
     # a VOI table's input may be negative as soon as stored or rescaled values are
     voi_signed = signed or (not modality_luts and min(end * slope + intercept for end in stored_range) < 0)
+    spacing = _pixel_spacing(dataset)
     return DecodedImage(
         stored=stored,
         bits_stored=bits_stored,
@@ -74,7 +75,8 @@ def display_attributes(dataset: Dataset, *, stored: np.ndarray, bits_stored: int
         voi_function=cast(VoiFunction, function),
         voi_luts=_tables(dataset, "VOILUTSequence", signed=voi_signed),
         padding=_padding(dataset, stored.dtype),
-        pixel_spacing_mm=_pixel_spacing(dataset),
+        pixel_spacing_mm=spacing,
+        spacing_plane=None if spacing is None else _spacing_plane(dataset),
         image_laterality=_laterality(dataset),
         view_position=_view_position(dataset),
         modality=_text(dataset, "Modality"),
@@ -164,11 +166,22 @@ def _padding(dataset: Dataset, dtype: np.dtype) -> tuple[int, int] | None:
 
 def _pixel_spacing(dataset: Dataset) -> tuple[float, float] | None:
     """Spacing at the patient if calibrated, else at the detector. Source: PS3.3 10.7.1.3."""
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        spacing = [_number(value, math.nan) for value in _items(_value(dataset, keyword))]
-        if len(spacing) == 2 and all(value > 0 for value in spacing):
-            return spacing[0], spacing[1]
-    return None
+    return _spacing(dataset, "PixelSpacing") or _spacing(dataset, "ImagerPixelSpacing")
+
+
+def _spacing_plane(dataset: Dataset) -> SpacingPlane:
+    """Where the spacing was measured. Pixel Spacing that merely repeats Imager Pixel Spacing is not calibrated: PS3.3 10.7.1.3."""
+    stated, imager = _spacing(dataset, "PixelSpacing"), _spacing(dataset, "ImagerPixelSpacing")
+    if stated is None or stated == imager:
+        return "detector"
+    if imager is not None or _text(dataset, "PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL"):
+        return "patient"
+    return "unstated"
+
+
+def _spacing(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+    spacing = [_number(value, math.nan) for value in _items(_value(dataset, keyword))]
+    return (spacing[0], spacing[1]) if len(spacing) == 2 and all(value > 0 for value in spacing) else None
 
 
 def _laterality(dataset: Dataset) -> Literal["L", "R"] | None:

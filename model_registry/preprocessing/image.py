@@ -12,6 +12,7 @@ import numpy as np
 
 VoiFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 Acquisition = Literal["film", "digital"]
+SpacingPlane = Literal["patient", "detector", "unstated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ class DecodedImage:
 
     `stored` is (rows, columns), uint8, uint16 or int16, in native byte order, possibly read-only. `stored_range` is the
     smallest and largest value that `bits_stored` can hold. `padding` is the inclusive range of stored values that mean
-    "no image here", or None. `pixel_spacing_mm` is (row, column) spacing. `acquisition` is None where the file does not say.
+    "no image here", or None. `pixel_spacing_mm` is (row, column) spacing and `spacing_plane` where it was
+    measured: calibrated in the patient, or at the detector, where everything looks magnified; "unstated" where the file leaves it
+    open, None without a spacing. `acquisition` is None where the file does not say.
     `ambiguous_depth`: the file does not say how many bits its values span and the number was taken from the values.
     """
 
@@ -56,6 +59,7 @@ class DecodedImage:
     voi_luts: tuple[LookupTable, ...] = ()
     padding: tuple[int, int] | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
+    spacing_plane: SpacingPlane | None = None
     image_laterality: Literal["L", "R"] | None = None
     view_position: str | None = None
     modality: str | None = None

@@ -67,3 +67,18 @@ def test_spacing_prefers_the_calibrated_attribute() -> None:
     assert decoded(ImagerPixelSpacing=[0.07, 0.07]).pixel_spacing_mm == (0.07, 0.07)
     assert decoded(ImagerPixelSpacing=[0.07, 0.07], PixelSpacing=[0.06, 0.05]).pixel_spacing_mm == (0.06, 0.05)
     assert decoded(PixelSpacing=[0, 0]).pixel_spacing_mm is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "plane"),
+    [
+        ({}, None),
+        ({"ImagerPixelSpacing": [0.07, 0.07]}, "detector"),
+        ({"ImagerPixelSpacing": [0.07, 0.07], "PixelSpacing": [0.07, 0.07]}, "detector"),
+        ({"ImagerPixelSpacing": [0.07, 0.07], "PixelSpacing": [0.065, 0.065]}, "patient"),
+        ({"PixelSpacing": [0.065, 0.065], "PixelSpacingCalibrationType": "FIDUCIAL"}, "patient"),
+        ({"PixelSpacing": [0.065, 0.065]}, "unstated"),
+    ],
+)
+def test_the_spacing_says_where_it_was_measured(attributes: dict[str, Any], plane: str | None) -> None:
+    assert decoded(**attributes).spacing_plane == plane
