@@ -1,15 +1,17 @@
-"""All figures of the cross-validated recipe, from pooled out-of-fold predictions, as metrics of a manifest."""
+"""All figures of a model from its predictions on cases: metrics for a manifest, and what the package declares because of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import onnx
 import onnxruntime
 from scipy.special import softmax
 
+from model_registry.evaluation.cases import Cases, Predictions, cases_check
 from model_registry.evaluation.figures import (
     OperatingPoint,
     auc,
@@ -22,18 +24,15 @@ from model_registry.evaluation.figures import (
 )
 from model_registry.evaluation.pointing import map_points_inside
 from model_registry.packaging.manifest import Metric
-from model_registry.training.samples import Sample
 
-DENSITIES = {"F": "fatty", "G": "glandular", "D": "dense"}
 SPECIFICITY = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """What a package's graph says of samples, in their order: `logits` (n, classes), `heatmaps` (n, targets, rows, columns)."""
+class Sample(Protocol):
+    """Anything that holds one prepared image."""
 
-    logits: np.ndarray
-    heatmaps: np.ndarray
+    @property
+    def tensor(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +58,35 @@ def predict(*, model: onnx.ModelProto, samples: Sequence[Sample], batch_size: in
     return Predictions(np.concatenate(logits), np.concatenate(heatmaps))
 
 
-def evaluate(*, samples: Sequence[Sample], predictions: Predictions, targets: Sequence[str], method: str) -> Evaluation:
-    """Pooled figures with intervals by bootstrap over women. `method` says in words how the predictions came about."""
-    labels = np.array([sample.label for sample in samples])
-    groups = np.array([sample.patient_id for sample in samples])
-    densities = np.array([sample.density for sample in samples])
+def evaluate(
+    *,
+    cases: Cases,
+    predictions: Predictions,
+    classes: Sequence[str],
+    suspicion_classes: Sequence[str],
+    targets: Sequence[str],
+    activation: str = "softmax",
+    method: str,
+    seed: int = 0,
+    draws: int = 2000,
+) -> Evaluation:
+    """Figures with intervals by bootstrap over `cases.groups`. `method` says in words how the predictions came about.
+
+    Raises EvaluationError where cases and predictions do not fit together.
+    """
+    cases_check(cases=cases, predictions=predictions, classes=classes, targets=targets)
+    labels, groups = cases.labels, cases.groups
     probabilities = softmax(predictions.logits, axis=1)
-    abnormal, suspicion = labels > 0, 1 - probabilities[:, 0]
+    suspicious = [list(classes).index(name) for name in suspicion_classes]
+    abnormal, suspicion = np.isin(labels, suspicious), probabilities[:, suspicious].sum(axis=1)
     temperature = temperature_fit(predictions.logits, labels)
-    tempered = 1 - calibrated(predictions.logits, temperature)[:, 0]
+    tempered = calibrated(predictions.logits, temperature)[:, suspicious].sum(axis=1)
     point = operating_point_at_specificity(tempered, abnormal, specificity=SPECIFICITY)
     metrics: list[Metric] = []
 
     def add(name: str, statistic: Callable[[np.ndarray], float], rows: np.ndarray | None = None) -> None:
         rows = np.arange(len(labels)) if rows is None else np.flatnonzero(rows)
-        found = estimate(lambda drawn: statistic(rows[drawn]), groups=groups[rows])
+        found = estimate(lambda drawn: statistic(rows[drawn]), groups=groups[rows], seed=seed, draws=draws)
         if not np.isfinite([found.value, found.low, found.high]).all():
             return  # not defined on this collection, for want of cases
         metrics.append(
@@ -81,30 +94,20 @@ def evaluate(*, samples: Sequence[Sample], predictions: Predictions, targets: Se
         )
 
     add("AUC abnormal against normal", lambda r: auc(suspicion[r], abnormal[r]))
-    add("AUC malignant against the rest", lambda r: auc(probabilities[r, 2], labels[r] == 2))
-    add("AUC of three classes, macro average", lambda r: macro_auc(probabilities[r], labels[r]))
-    add(
-        "AUC malignant against benign, among abnormal",
-        lambda r: auc(probabilities[r, 2] / suspicion[r], labels[r] == 2),
-        abnormal,
-    )
-    for code, name in DENSITIES.items():
-        add(f"AUC abnormal against normal, {name} breasts", lambda r: auc(suspicion[r], abnormal[r]), densities == code)
-    calcified = np.array([sample.finding == "CALC" for sample in samples])
-    add("AUC calcifications against normal", lambda r: auc(suspicion[r], abnormal[r]), calcified | ~abnormal)
-    located = np.array([bool(len(sample.lesions)) for sample in samples])
-    for target in ("suspicion", "malignant"):
-        channel = list(targets).index(target)
-        hits = _hits(samples, predictions.heatmaps[:, channel])
-        add(f"Pointing game, {target} Grad-CAM", lambda r, hits=hits: _share(hits[r]), located)  # type: ignore[misc]
+    for index, name in enumerate(classes):
+        add(f"AUC {name} against the rest", lambda r, c=index: auc(probabilities[r, c], labels[r] == c))  # type: ignore[misc]
+    add("AUC, macro average over classes", lambda r: macro_auc(probabilities[r], labels[r]))
+    if predictions.heatmaps is not None:
+        located = np.array([bool(len(lesions)) for lesions in cases.lesions])
+        for channel, target in enumerate(targets):
+            hits = np.array(
+                [map_points_inside(m, s) for s, m in zip(cases.lesions, predictions.heatmaps[:, channel], strict=True)]
+            )
+            add(f"Pointing game, {target} Grad-CAM", lambda r, hits=hits: _share(hits[r]), located)  # type: ignore[misc]
     add("Sensitivity at the operating point", lambda r: _share(tempered[r][abnormal[r]] > point.threshold))
     add("Specificity at the operating point", lambda r: _share(tempered[r][~abnormal[r]] <= point.threshold))
     add("Expected calibration error of suspicion", lambda r: expected_calibration_error(tempered[r], abnormal[r]))
     return Evaluation(tuple(metrics), temperature, point)
-
-
-def _hits(samples: Sequence[Sample], maps: np.ndarray) -> np.ndarray:
-    return np.array([map_points_inside(heatmap, s.lesions) for s, heatmap in zip(samples, maps, strict=True)])
 
 
 def _share(found: np.ndarray) -> float:

@@ -50,6 +50,7 @@ TRAINING_DATA = "mini-MIAS: 322 digitised film mammograms (MLO) of 161 women, 51
 
 def reference_maxima(*, predictions: Predictions, targets: Sequence[str]) -> dict[str, float]:
     """For each target the 95th percentile of the raw maps' maxima over the training images: the hottest colour's value."""
+    assert predictions.heatmaps is not None
     maxima = predictions.heatmaps.max(axis=(2, 3))
     return {target: float(np.percentile(maxima[:, index], REFERENCE_PERCENTILE)) for index, target in enumerate(targets)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_registry.evaluation.report import Evaluation, Predictions, evaluate, predict
+from model_registry.evaluation.report import Cases, Evaluation, Predictions, evaluate, predict
 from model_registry.export.film_package import film_package_write
 from model_registry.export.onnx_export import ExportedModel, keras_to_onnx
 from model_registry.packaging import Package
@@ -47,8 +47,17 @@ def package_assemble(
     zoo_model, exported = part_load(weights=weights, part=FINAL, samples=samples, recipe=recipe)
     judged, predictions = out_of_fold(samples=samples, weights=weights, recipe=recipe)
     evaluation = evaluate(
-        samples=judged,
+        cases=Cases(
+            labels=np.array([sample.label for sample in judged]),
+            groups=np.array([sample.patient_id for sample in judged]),
+            lesions=tuple(sample.lesions for sample in judged),
+            is_located=np.array([sample.is_located for sample in judged]),
+            subgroups={name: np.array([getattr(sample, name) for sample in judged]) for name in ("density", "finding")},
+            input_hw=(judged[0].tensor.shape[0], judged[0].tensor.shape[1]),
+        ),
         predictions=predictions,
+        classes=zoo_model.classes,
+        suspicion_classes=("benign", "malignant"),
         targets=zoo_model.targets,
         method="Five-fold cross-validation by woman, pooled out-of-fold predictions",
     )
