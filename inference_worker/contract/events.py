@@ -12,7 +12,7 @@ from inference_worker.contract.wire import from_wire, to_wire
 
 
 class EventKind(StrEnum):
-    """What happened to an attempt. HEARTBEAT is about the worker, not about one attempt."""
+    """What happened to an attempt. HEARTBEAT is about the worker; CHECK about registry work (contract.checks)."""
 
     STARTED = "started"
     PROGRESS = "progress"
@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     FAILED = "failed"
     ABANDONED = "abandoned"  # cooperative cancel noticed by the worker
     HEARTBEAT = "heartbeat"
+    CHECK = "check"
 
 
 class JobStage(StrEnum):
@@ -72,7 +73,11 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHeartbeat:
-    """A worker is alive, what it runs on, and the attempts it holds: their leases are extended."""
+    """A worker is alive, what it runs on, and the attempts it holds: their leases are extended.
+
+    `refused_packages` maps the digests that this worker cannot serve (they failed to load, or their golden inputs) to the code.
+    `checks` are the attempts of registry work it holds.
+    """
 
     event_id: str
     worker: str
@@ -84,6 +89,8 @@ class WorkerHeartbeat:
     loaded_packages: tuple[str, ...] = ()
     resident_memory_bytes: int | None = None
     software_version: str | None = None
+    refused_packages: dict[str, Any] | None = None
+    checks: tuple[AttemptReference, ...] = ()
     kind: EventKind = EventKind.HEARTBEAT
     contract_version: int = CONTRACT_VERSION
 
@@ -96,7 +103,7 @@ class WorkerHeartbeat:
 
 
 def event_from_wire(data: Mapping[str, Any]) -> JobEvent | WorkerHeartbeat:
-    """Read any event by its kind. Raises ContractViolation on anything else."""
+    """Read a job's event or a heartbeat by its kind; CHECK events are contract.checks'. Raises ContractViolation."""
     if data.get("kind") == EventKind.HEARTBEAT.value:
         return WorkerHeartbeat.from_wire(data)
     return JobEvent.from_wire(data)

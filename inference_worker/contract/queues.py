@@ -20,14 +20,21 @@ class Priority(StrEnum):
 #: Queues a worker consumes, most urgent first.
 ORDER_QUEUES: tuple[str, ...] = tuple(priority.value for priority in Priority)
 
+#: Registry work (contract.checks). Workers take it when no order waits.
+MAINTENANCE_QUEUE = "maintenance"
+
 #: The queue the ledger alone consumes.
 LEDGER_QUEUE = "ledger"
 
 RUN_ORDER_TASK = "inference_worker.run_order"
+RUN_CHECK_TASK = "inference_worker.run_check"
 APPLY_EVENTS_TASK = "ledger.apply_events"
 
 #: Remote-control command that tells every worker to abandon an attempt.
 CANCEL_COMMAND = "abandon_attempts"
+
+#: Remote-control command that tells every worker which packages are in service: load and prove what is new, let go what is not.
+PACKAGES_COMMAND = "packages_in_service"
 
 #: Hard limit for one order in a worker. A study is minutes at the very worst.
 ORDER_HARD_LIMIT_SECONDS = 15 * 60

@@ -8,6 +8,8 @@ import uuid
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
+from common.append_only import AppendOnlyModel
+
 
 def new_pseudonym_key() -> str:
     """256 random bits, as hex."""
@@ -75,3 +77,24 @@ class FailedLogin(models.Model):
 
     def __str__(self) -> str:
         return f"failed at {self.failed_at:%H:%M:%S}"
+
+
+class AuditEntry(AppendOnlyModel):
+    """One change that a person, a token or the platform itself made: who, what, to which object, when, with which outcome.
+
+    `actor` is null for the platform itself. `action` is `<area>.<verb>`, such as “package.archive”; `subject` names the object
+    (a digest, a deployment's name); `detail` holds what changed: configuration alone, no patient identity, no secret.
+    """
+
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, null=True, related_name="+")
+    action = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200)
+    detail = models.JSONField(default=dict)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["-at", "-id"], name="audit_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}"

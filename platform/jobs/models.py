@@ -29,6 +29,22 @@ class JobStatus(models.TextChoices):
 TERMINAL_STATUSES = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
+class JobPurpose(models.TextChoices):
+    """Why a job runs. Readers see the first two; SHADOW and REPLAY are administrators' evidence and never a result for a reader.
+
+    CLINICAL: a submission. RERUN: the same study again, with another package or on request. SHADOW: a copy run with a candidate.
+    REPLAY: a finished job run again with its own package, to see whether the answer is the same.
+    """
+
+    CLINICAL = "clinical"
+    RERUN = "rerun"
+    SHADOW = "shadow"
+    REPLAY = "replay"
+
+
+READER_PURPOSES = frozenset({JobPurpose.CLINICAL, JobPurpose.RERUN})
+
+
 class Job(models.Model):
     """One inference over one study with one pinned package. `attempt` fences every write a worker causes."""
 
@@ -37,6 +53,11 @@ class Job(models.Model):
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="jobs")
     package = models.ForeignKey(ModelPackage, on_delete=models.PROTECT, related_name="jobs")
     deployment_name = models.CharField(max_length=50)
+    purpose = models.CharField(max_length=10, choices=JobPurpose, default=JobPurpose.CLINICAL)
+    #: The job this one repeats, for every purpose but CLINICAL.
+    origin = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="repeats")
+    #: Served by the deployment's canary candidate instead of its package.
+    is_canary = models.BooleanField(default=False)
     priority = models.CharField(
         max_length=10, choices=[(item.value, item.value) for item in Priority], default=Priority.ROUTINE.value
     )
@@ -65,6 +86,8 @@ class Job(models.Model):
             models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),
             models.Index(fields=["lease_until"], name="job_running_lease", condition=models.Q(status="RUNNING")),
             models.Index(fields=["site", "status"], name="job_of_site_status"),
+            models.Index(fields=["origin", "purpose"], name="job_repeats", condition=models.Q(origin__isnull=False)),
+            models.Index(fields=["deployment_name", "-finished_at"], name="job_of_deployment_finished"),
         ]
 
     def __str__(self) -> str:
@@ -170,6 +193,8 @@ class WorkerStatus(models.Model):
     provider = models.CharField(max_length=64, blank=True, default="")
     provider_reason = models.CharField(max_length=300, blank=True, default="")
     loaded_packages = models.JSONField(default=list)
+    #: Digest → code of the packages this worker cannot serve.
+    refused_packages = models.JSONField(default=dict)
     resident_memory_bytes = models.BigIntegerField(null=True, blank=True)
     software_version = models.CharField(max_length=40, blank=True, default="")
 
