@@ -170,7 +170,7 @@ def _pixel_spacing(dataset: Dataset) -> tuple[float, float] | None:
 
 
 def _spacing_plane(dataset: Dataset) -> SpacingPlane:
-    """Where the spacing was measured. Pixel Spacing that merely repeats Imager Pixel Spacing is not calibrated: PS3.3 10.7.1.3."""
+    """Where the spacing was measured. Pixel Spacing that only repeats Imager Pixel Spacing is not calibrated. PS3.3 10.7.1.3."""
     stated, imager = _spacing(dataset, "PixelSpacing"), _spacing(dataset, "ImagerPixelSpacing")
     if stated is None or stated == imager:
         return "detector"

@@ -41,7 +41,7 @@ def test_a_segmentation_package_declares_its_mask() -> None:
         ({"method": "grad-cam"}, "go together"),
         (
             {"target": "suspicion", "targets": ("suspicion",), "reference_maximum": {"suspicion": 1.0}},
-            "the background is no lesion",
+            "background is no lesion",
         ),
         ({"targets": ("malignant", "normal"), "reference_maximum": {"malignant": 1.0, "normal": 1.0}}, "background is no lesion"),
         ({"targets": ("malignant", "malignant")}, "each once"),
