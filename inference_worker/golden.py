@@ -12,6 +12,7 @@ import numpy as np
 
 from inference_worker.batching import Array, ModelOutput
 from inference_worker.contract.failures import CodedError
+from inference_worker.segmentation import mask_holds_probabilities
 from model_registry.packaging import Package
 from model_registry.packaging.manifest import GoldenCase
 from model_registry.preprocessing import PreprocessingError, image_decode, image_prepare
@@ -26,6 +27,8 @@ def golden_check(*, package: Package, run: Callable[[Array], ModelOutput]) -> No
     for case in package.manifest.golden:
         tensor, expected = _case_read(package, case)
         output = run(tensor[np.newaxis]).image(0)
+        if package.manifest.task == "segmentation" and not mask_holds_probabilities(output.heatmaps):
+            raise CodedError("model:invalid_package", f"golden case {case.image}: the mask has values outside 0 to 1")
         for name, found, wanted in (
             ("logits", output.logits, expected.logits),
             ("probabilities", output.probabilities, expected.probabilities),

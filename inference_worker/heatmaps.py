@@ -28,7 +28,7 @@ class MapScale:
     """The raw value drawn with the hottest colour, and where it comes from."""
 
     maximum: float
-    scaling: str  # "package_reference" or "image_maximum", as contract.results.HeatmapResult has it
+    scaling: str  # "package_reference", "image_maximum" or "mask_probability", as contract.results.HeatmapResult has it
 
 
 def map_scales(*, raw_maxima: dict[str, float], reference_maximum: dict[str, float] | None) -> dict[str, MapScale]:
@@ -41,6 +41,11 @@ def map_scales(*, raw_maxima: dict[str, float], reference_maximum: dict[str, flo
         else MapScale(image_maximum, "image_maximum")
         for target in raw_maxima
     }
+
+
+def mask_scales(targets: tuple[str, ...]) -> dict[str, MapScale]:
+    """The one scale of every mask: probability 1 has the hottest colour."""
+    return {target: MapScale(1.0, "mask_probability") for target in targets}
 
 
 def layer_hw(*, preview_hw: tuple[int, int], longer_side: int) -> tuple[int, int]:

@@ -122,6 +122,9 @@ def _write(writer: ArtifactWriter, rendered: RenderedView) -> ImageResult:
             overlay_key=writer.overlay_write(image_id=image_id, target=drawn.target, png=drawn.overlay_png)
             if drawn.overlay_png is not None
             else None,
+            outline_key=writer.outline_write(image_id=image_id, target=drawn.target, png=drawn.outline_png)
+            if drawn.outline_png is not None
+            else None,
         )
         for drawn in rendered.maps
     )
@@ -141,6 +144,7 @@ def _write(writer: ArtifactWriter, rendered: RenderedView) -> ImageResult:
         suspicion=scores.suspicion if scores else None,
         heatmaps=heatmaps,
         raw_maps_key=writer.raw_maps_write(image_id=image_id, raw_maps=rendered.output.heatmaps) if rendered.output else None,
+        segmentations=rendered.segmentations,
     )
 
 
@@ -162,6 +166,7 @@ def _study_result(
         explanation_method=manifest.explanation.method,
         provider=model.choice.name,
         elapsed_seconds=elapsed_seconds,
+        task=manifest.task,
     )
 
 

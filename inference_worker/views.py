@@ -19,6 +19,7 @@ from inference_worker.contract.results import Caution
 from inference_worker.heatmaps import Affine
 from model_registry.packaging import Manifest
 from model_registry.preprocessing import DecodedImage, PreprocessingError, image_decode, image_prepare, image_preview
+from model_registry.preprocessing.image import SpacingPlane
 
 _VIEW_POSITION = re.compile(r"[A-Z0-9]{1,16}")
 
@@ -27,7 +28,8 @@ _VIEW_POSITION = re.compile(r"[A-Z0-9]{1,16}")
 class PreparedView:
     """A view ready for the model and for people. `tensor` is one image in the profile's layout; affines as in preprocessing.
 
-    `image_laterality` is L, R or None; `view_position` a short code such as CC or MLO, or None.
+    `image_laterality` is L, R or None; `view_position` a short code such as CC or MLO, or None. `source_hw` are the
+    (rows, columns) of the original image, `pixel_spacing_mm` and `spacing_plane` its (row, column) spacing and where that was measured.
     """
 
     image_id: str
@@ -40,6 +42,9 @@ class PreparedView:
     preview: npt.NDArray[np.uint8]
     preview_from_source: Affine
     preview_png: bytes
+    source_hw: tuple[int, int]
+    pixel_spacing_mm: tuple[float, float] | None
+    spacing_plane: SpacingPlane | None
 
 
 def view_prepare(*, reference: ImageReference, data: bytes, manifest: Manifest, preview_longer_side: int) -> PreparedView:
@@ -66,6 +71,9 @@ def view_prepare(*, reference: ImageReference, data: bytes, manifest: Manifest, 
         preview=preview.pixels,
         preview_from_source=preview.preview_from_source,
         preview_png=picture_encode(preview.pixels),
+        source_hw=(image.rows, image.columns),
+        pixel_spacing_mm=image.pixel_spacing_mm,
+        spacing_plane=image.spacing_plane,
     )
 
 

@@ -73,6 +73,7 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("model:out_of_memory", "Model needs too much memory", "The worker has not enough memory for the model.", "Ask the operator for a larger worker or a smaller batch."),
     Failure("model:run_failed", "Model run failed", "The model raised an error on this image.", "Retry once; if it fails again, report the job to the administrator.", retryable=True),
     Failure("model:not_finite", "Model gave no number", "The model's output is not a finite number for this image.", "Report the job to the administrator."),
+    Failure("model:mask_out_of_range", "Mask holds no probabilities", "The model's mask has values outside 0 to 1 for this image.", "Report the job to the administrator."),
     # system: the operator must act
     Failure("system:worker_lost", "Worker lost", "The worker stopped while it held this job, as often as is allowed.", "Retry the job; tell the operator if it happens again.", retryable=True),
     Failure("system:timeout", "Took too long", "The job ran longer than any study should.", "Retry the job; tell the operator if it happens again.", retryable=True),

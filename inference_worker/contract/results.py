@@ -35,11 +35,13 @@ class Caution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HeatmapResult:
-    """One target's Grad-CAM map of one image.
+    """One target's map of one image: Grad-CAM, or the mask of a segmentation model.
 
     `raw_maximum` is the map's maximum before any scaling; `scale_maximum` is the raw value drawn with the hottest colour and
-    `scaling` says where it comes from ("package_reference" or "image_maximum"). A map whose raw maximum is 0 stays blank.
-    `heatmap_key` is a transparent colour layer with the preview's aspect ratio; `overlay_key` is it burned onto the preview.
+    `scaling` says where it comes from ("package_reference", "image_maximum", or "mask_probability": 1, always). A map whose raw
+    maximum is 0 stays blank. `heatmap_key` is a transparent colour layer with the preview's aspect ratio; `overlay_key` is it
+    burned onto the preview. A mask that reaches its threshold has `outline_key`, a transparent line around the segmented
+    regions, which the overlay shows too.
     """
 
     target: str
@@ -48,6 +50,25 @@ class HeatmapResult:
     scaling: str
     heatmap_key: str
     overlay_key: str | None = None
+    outline_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationResult:
+    """What one target's mask covers in one image: everything where its probability is at least `threshold`.
+
+    `area_pixels` is in pixels of the original image, counted on the model's own grid. `area_mm2` is None without a pixel spacing;
+    `spacing_plane` says where that was measured: "patient" (calibrated), "detector" (magnification is not corrected, so that the
+    area is too large), "unstated", or None without a spacing. `regions` are connected by edge or corner.
+    """
+
+    target: str
+    threshold: float
+    maximum_probability: float
+    regions: int
+    area_pixels: float
+    area_mm2: float | None = None
+    spacing_plane: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +89,8 @@ class ImageResult:
     calibrated_probabilities: dict[str, float] | None = None
     suspicion: float | None = None
     heatmaps: tuple[HeatmapResult, ...] = ()
-    raw_maps_key: str | None = None  # float32 .npy, shape (targets, rows, columns) of the model's CAM grid
+    raw_maps_key: str | None = None  # float32 .npy, shape (targets, rows, columns) of the model's CAM grid or mask
+    segmentations: tuple[SegmentationResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,7 @@ class StudyResult:
     explanation_method: str
     provider: str
     elapsed_seconds: dict[str, float]
+    task: str = "classification"
     contract_version: int = CONTRACT_VERSION
 
     def to_wire(self) -> dict[str, Any]:
