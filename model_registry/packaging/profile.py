@@ -86,9 +86,17 @@ class Resize(Step):
     margin_columns: int = 0
     align: Literal["left", "centre"] = "centre"
     margin_left: int = 0
-    kernel: Literal["cv2.area", "cv2.linear", "cv2.cubic", "pil.bilinear", "pil.bicubic", "pil.nearest", "tf.bilinear"] = (
-        "cv2.area"
-    )
+    kernel: Literal[
+        "cv2.area",
+        "cv2.linear",
+        "cv2.cubic",
+        "pil.bilinear",
+        "pil.bicubic",
+        "pil.lanczos",
+        "pil.nearest",
+        "tf.bilinear",
+        "tf.bilinear_antialias",
+    ] = "cv2.area"
 
 
 class Clahe(Step):

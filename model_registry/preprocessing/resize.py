@@ -3,7 +3,8 @@
 The same word means different pixels in different libraries, so a profile names both. Where the picture still holds whole
 8-bit levels, OpenCV and Pillow work on those (their fixed-point arithmetic rounds to levels), as the systems whose recipes
 are reproduced did; otherwise on float32. "tf.bilinear" is TensorFlow's `image.resize(..., "bilinear")` without antialiasing:
-half-pixel centres, two taps a side, float32 — the same arithmetic as OpenCV's linear kernel on float32.
+half-pixel centres, two taps a side, float32 — the same arithmetic as OpenCV's linear kernel on float32. With antialias=True
+it is "tf.bilinear_antialias": a triangle as wide as the reduction, which is Pillow's bilinear kernel on float32.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _CV2_KERNELS = {
 _PIL_KERNELS = {
     "pil.bilinear": Image.Resampling.BILINEAR,
     "pil.bicubic": Image.Resampling.BICUBIC,
+    "pil.lanczos": Image.Resampling.LANCZOS,
     "pil.nearest": Image.Resampling.NEAREST,
+    "tf.bilinear_antialias": Image.Resampling.BILINEAR,
 }
 
 
