@@ -29,7 +29,7 @@ class PreparedView:
     """A view ready for the model and for people. `tensor` is one image in the profile's layout; affines as in preprocessing.
 
     `image_laterality` is L, R or None; `view_position` a short code such as CC or MLO, or None. `source_hw` are the
-    (rows, columns) of the original image, `pixel_spacing_mm` and `spacing_plane` its (row, column) spacing and where that was measured.
+    (rows, columns) of the original image, `pixel_spacing_mm` its (row, column) spacing and `spacing_plane` where it was measured.
     """
 
     image_id: str
