@@ -1,24 +1,165 @@
-"""Golden inputs: drawn breasts, so that no patient's image ships with a package, and what the exported graph answers for them."""
+"""Golden inputs: drawn breasts, so that no patient's image ships with a package, and what the exported graph answers for them.
+
+One of the drawings is a DICOM object, MONOCHROME1 with a narrow window and a side marker, so that a machine that reproduces the
+package has proven its DICOM, VOI and orientation code along with the model. Given files may stand in the drawings' place.
+"""
 
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
 
 import cv2
 import numpy as np
 import onnx
 import onnxruntime
 
+from model_registry.export.errors import GoldenImageRefused, NotRunnable, WrongChannels, WrongInput
+from model_registry.packaging.manifest import TensorNames
 from model_registry.packaging.profile import PreprocessingProfile
-from model_registry.preprocessing import image_decode, image_prepare
+from model_registry.phantom.dicom import view_to_dicom
+from model_registry.phantom.view import BITS_STORED, WINDOW_CENTRE, WINDOW_WIDTH, DrawnView
+from model_registry.preprocessing import PreparedImage, PreprocessingError, image_decode, image_prepare
 
 SIZE = 512
 # (seed, chest wall on the right, lesion radius in pixels): without lesion, with a large one, with a small one on the other side
 DRAWINGS = ((1, False, 0.0), (2, False, 30.0), (3, True, 14.0))
+DICOM_DRAWING = (4, True, 22.0)
+_MARKER_LEVEL = 235
 
 
 def drawing_png(*, seed: int, chest_wall_right: bool, lesion_radius: float) -> bytes:
     """An 8-bit PNG of a half-ellipse with smooth texture and, on request, one bright round mass. Not a believable mammogram."""
+    levels = _drawing_levels(seed=seed, chest_wall_right=chest_wall_right, lesion_radius=lesion_radius)
+    return cv2.imencode(".png", levels.astype(np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
+
+
+def drawing_dicom(*, seed: int, chest_wall_right: bool, lesion_radius: float) -> bytes:
+    """Such a drawing as a Digital Mammography X-Ray Image: 12 bits, MONOCHROME1, windowed, JPEG lossless, with a side marker."""
+    levels = _drawing_levels(seed=seed, chest_wall_right=chest_wall_right, lesion_radius=lesion_radius)
+    place = (40, 80) if chest_wall_right else (SIZE - 80, 80)
+    marker = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.putText(marker, "R" if chest_wall_right else "L", place, cv2.FONT_HERSHEY_SIMPLEX, 1.6, _MARKER_LEVEL, 4)
+    levels = np.maximum(levels, marker)
+    # the drawing's 255 levels fill the middle of the window: below and above it the window must cut
+    stored = WINDOW_CENTRE - 0.55 * WINDOW_WIDTH + levels / 255 * 1.1 * WINDOW_WIDTH
+    view = DrawnView(
+        image_laterality="R" if chest_wall_right else "L",
+        view_position="MLO",
+        pixels=np.rint(np.clip(stored, 0, 2**BITS_STORED - 1)).astype(np.uint16),
+        lesions=(),
+        pixel_spacing_mm=0.5,
+        density="B",
+        seed=seed,
+        study_key=f"golden drawing {seed}",
+        transfer_syntax="jpeg-lossless",
+        photometric_interpretation="MONOCHROME1",
+    )
+    return view_to_dicom(view=view)
+
+
+def drawings() -> list[tuple[str, bytes]]:
+    """File names and contents of the drawn golden inputs, the same bytes every time."""
+    found = [
+        (f"drawing-{index}.png", drawing_png(seed=seed, chest_wall_right=right, lesion_radius=radius))
+        for index, (seed, right, radius) in enumerate(DRAWINGS, start=1)
+    ]
+    seed, right, radius = DICOM_DRAWING
+    dicom = drawing_dicom(seed=seed, chest_wall_right=right, lesion_radius=radius)
+    return [*found, (f"drawing-{len(found) + 1}.dcm", dicom)]
+
+
+def golden_contents(
+    *,
+    model: onnx.ModelProto,
+    profile: PreprocessingProfile,
+    tolerance: float,
+    images: Sequence[tuple[str, bytes]] | None = None,
+    names: TensorNames | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+) -> tuple[dict[str, bytes], list[dict[str, object]]]:
+    """Files of the package (path → bytes) and the manifest's golden cases, from file bytes through the whole serving path.
+
+    `images` are (file name, bytes), None for the drawings. Raises GoldenImageRefused, WrongInput where the profile makes another
+    tensor than `input_shape`, NotRunnable.
+    """
+    names = names or TensorNames()
+    session = session_create(model)
+    contents: dict[str, bytes] = {}
+    cases: list[dict[str, object]] = []
+    for name, data in drawings() if images is None else images:
+        stem, suffix = _plain_name(name)
+        while f"golden/{stem}.npz" in contents:
+            stem += "-again"
+        prepared = golden_prepare(name=name, data=data, profile=profile)
+        shape_check(found=prepared.tensor.shape, wanted=input_shape)
+        logits, probabilities, heatmaps = session_run(session, names=names, batch=prepared.tensor[np.newaxis])
+        stream = io.BytesIO()
+        np.savez_compressed(stream, logits=logits[0], probabilities=probabilities[0], heatmaps=heatmaps[0])
+        contents[f"golden/{stem}{suffix}"] = data
+        contents[f"golden/{stem}.npz"] = stream.getvalue()
+        cases.append({"image": f"golden/{stem}{suffix}", "expected": f"golden/{stem}.npz", "tolerance": tolerance})
+    return contents, cases
+
+
+def golden_prepare(*, name: str, data: bytes, profile: PreprocessingProfile) -> PreparedImage:
+    """One golden input as the model's tensor. Raises GoldenImageRefused."""
+    try:
+        prepared = image_prepare(image=image_decode(data=data, media_type=media_type_of(data)), profile=profile)
+    except PreprocessingError as error:
+        raise GoldenImageRefused(f"{PurePath(name).name}: {error}") from error
+    if not prepared.assessable:
+        raise GoldenImageRefused(f"{PurePath(name).name}: the profile {profile.name!r} finds no breast in it")
+    return prepared
+
+
+def shape_check(*, found: Sequence[int], wanted: Sequence[int] | None) -> None:
+    """Raises WrongChannels or WrongInput, in words, where the profile's tensor is not what the graph takes."""
+    if wanted is None or tuple(found) == tuple(wanted):
+        return
+    text = f"the profile makes {_sizes(found)}, the model takes {_sizes(wanted)}"
+    if len(set(found) ^ set(wanted)) and sorted(found)[1:] == sorted(wanted)[1:]:
+        raise WrongChannels(text)
+    raise WrongInput(text)
+
+
+def media_type_of(data: bytes) -> str:
+    """What the first bytes announce; DICOM when neither PNG nor JPEG, for the decoder to judge. As the worker has it."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/jpeg" if data.startswith(b"\xff\xd8\xff") else "application/dicom"
+
+
+def session_create(model: onnx.ModelProto, *, threads: int = 1) -> onnxruntime.InferenceSession:
+    """A CPU session. Raises NotRunnable."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+        raise NotRunnable(f"ONNX Runtime does not take the model: {_first_line(error)}") from error
+
+
+def session_run(
+    session: onnxruntime.InferenceSession, *, names: TensorNames, batch: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits, probabilities and heatmaps of a batch. Raises NotRunnable, also where an answer is not finite."""
+    try:
+        found: Any = session.run([names.logits, names.probabilities, names.heatmaps], {names.image: batch})
+    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+        raise NotRunnable(f"the model does not run on an image of shape {_sizes(batch.shape)}: {_first_line(error)}") from error
+    for name, values in zip((names.logits, names.probabilities, names.heatmaps), found, strict=True):
+        if not np.isfinite(values).all():
+            raise NotRunnable(f"{name} holds values that are not finite")
+    return found[0], found[1], found[2]
+
+
+def _drawing_levels(*, seed: int, chest_wall_right: bool, lesion_radius: float) -> np.ndarray:
+    """(SIZE, SIZE) float64 in [0, 255]."""
     random = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
     inside = (columns / 330) ** 2 + ((rows - SIZE / 2) / 225) ** 2
@@ -31,26 +172,21 @@ def drawing_png(*, seed: int, chest_wall_right: bool, lesion_radius: float) -> b
         row, column = SIZE / 2 + random.uniform(-60, 60), random.uniform(110, 200)
         image += 70 * np.exp(-0.5 * (np.hypot(rows - row, columns - column) / (0.7 * lesion_radius)) ** 2)
     edge = np.clip((1 - inside) * 12, 0, 1)
-    pixels = np.clip(image * edge, 0, 255).astype(np.uint8)
-    if chest_wall_right:
-        pixels = np.ascontiguousarray(pixels[:, ::-1])
-    return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
+    levels = np.clip(image * edge, 0, 255)
+    return np.ascontiguousarray(levels[:, ::-1] if chest_wall_right else levels)
 
 
-def golden_contents(
-    *, model: onnx.ModelProto, profile: PreprocessingProfile, tolerance: float
-) -> tuple[dict[str, bytes], list[dict[str, object]]]:
-    """Files of the package (path → bytes) and the manifest's golden cases, from file bytes through the whole serving path."""
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    contents: dict[str, bytes] = {}
-    cases: list[dict[str, object]] = []
-    for index, (seed, chest_wall_right, lesion_radius) in enumerate(DRAWINGS, start=1):
-        data = drawing_png(seed=seed, chest_wall_right=chest_wall_right, lesion_radius=lesion_radius)
-        prepared = image_prepare(image=image_decode(data=data, media_type="image/png"), profile=profile)
-        found = session.run(["logits", "probabilities", "heatmaps"], {"image": prepared.tensor[np.newaxis]})
-        stream = io.BytesIO()
-        np.savez_compressed(stream, logits=found[0][0], probabilities=found[1][0], heatmaps=found[2][0])
-        contents[f"golden/drawing-{index}.png"] = data
-        contents[f"golden/drawing-{index}.npz"] = stream.getvalue()
-        cases.append({"image": f"golden/drawing-{index}.png", "expected": f"golden/drawing-{index}.npz", "tolerance": tolerance})
-    return contents, cases
+def _plain_name(name: str) -> tuple[str, str]:
+    """Stem and suffix that a manifest admits: a given file's name may say anything."""
+    path = PurePath(PurePath(name).name)
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-")[:60] or "image"
+    suffix = re.sub(r"[^A-Za-z0-9.]", "", path.suffix)[:10]
+    return stem, "" if suffix == ".npz" else suffix
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return "x".join(str(size) for size in shape)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
