@@ -107,12 +107,16 @@ class Reverse:
             )
         return self.like(gradient, operand)
 
+    def static_count(self, name: str, axes: Sequence[int]) -> float | None:
+        """How many elements lie along `axes`, or None where a size is open."""
+        shape = self.shape(name)
+        sizes = [size for axis in axes if (size := shape[axis]) is not None]
+        return float(np.prod(sizes, dtype=np.float64)) if len(sizes) == len(axes) else None
+
     def axes_count(self, name: str, axes: Sequence[int]) -> str:
         """How many elements lie along `axes` of a tensor, as a scalar of its element type; open sizes are read at run time."""
-        shape = self.shape(name)
-        sizes = [shape[axis] for axis in axes]
-        if all(size is not None for size in sizes):
-            return self.graph.scalar(float(np.prod([size for size in sizes if size is not None])), name)
+        if (count := self.static_count(name, axes)) is not None:
+            return self.graph.scalar(count, name)
         chosen = self.emit("Gather", self.emit("Shape", name), self.graph.add_integers(axes))
         product = self.emit("ReduceProd", chosen, keepdims=0)
         return self.emit("Cast", product, to=onnx.helper.np_dtype_to_tensor_dtype(self.graph.dtype(name)))

@@ -7,6 +7,7 @@ constant are evaluated at once and equal nodes are shared, so a linear head cost
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,14 @@ FOLD_ELEMENTS_MAXIMUM = 4_000_000
 NOT_FOLDED = frozenset({"ConvTranspose", "MaxPool", "ScatterElements"})  # the reference evaluator lacks groups and padding modes
 OPSET_MINIMUM = 13
 PREFIX = "explain/"
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The spatial mean of a tensor is that of the tensor `of` times the scalar tensor `ratio`."""
+
+    of: str
+    ratio: str
 
 
 class Graph:
@@ -48,6 +57,8 @@ class Graph:
         self._constants: dict[str, np.ndarray] = dict(sizes.constants)
         self._shared: dict[Any, str] = {}
         self._added: list[onnx.NodeProto] = []
+        self._added_makers: dict[str, onnx.NodeProto] = {}
+        self.totals: dict[str, Total] = {}
         self._added_constants: dict[str, np.ndarray] = {}
         self._counter = 0
 
@@ -62,24 +73,35 @@ class Graph:
         return name in self.producers or name in self.image_names or name in self._initializers
 
     def constant(self, name: str) -> np.ndarray | None:
-        """The value of a tensor that does not depend on the input, or None."""
-        if name not in self._constants:
-            if name in self._initializers:
-                self._constants[name] = numpy_helper.to_array(self._initializers[name])
-            elif (node := self.producers.get(name)) is not None and node.op_type == "Constant":
-                value = attribute(node, "value")
-                if value is None:
+        """The value of a tensor that does not depend on the input, or None.
+
+        Copies and casts are followed by a loop: a file may chain them deeper than calls can be.
+        """
+        chain: list[onnx.NodeProto] = []
+        value = self._constants.get(name)
+        source = name
+        while value is None:
+            if source in self._initializers:
+                value = self._constants[source] = numpy_helper.to_array(self._initializers[source])
+                break
+            node = self.producers.get(source)
+            if node is None or len(chain) > len(self.nodes):
+                return None
+            if node.op_type == "Constant":
+                if (tensor := attribute(node, "value")) is None:
                     return None
-                self._constants[name] = numpy_helper.to_array(value)
-            elif (
-                node is not None and node.op_type in ("Identity", "Cast") and (inner := self.constant(node.input[0])) is not None
-            ):
-                if node.op_type == "Cast":
-                    inner = inner.astype(helper.tensor_dtype_to_np_dtype(attribute(node, "to")))
-                self._constants[name] = inner
+                value = self._constants[source] = numpy_helper.to_array(tensor)
+            elif node.op_type in ("Identity", "Cast"):
+                chain.append(node)
+                source = node.input[0]
+                value = self._constants.get(source)
             else:
                 return None
-        return self._constants[name]
+        for node in reversed(chain):
+            if node.op_type == "Cast":
+                value = value.astype(helper.tensor_dtype_to_np_dtype(attribute(node, "to")))
+            self._constants[node.output[0]] = value
+        return value
 
     def shape(self, name: str) -> Shape:
         """Static sizes, None where open. Raises UnknownShape when not even the rank is known."""
@@ -159,10 +181,16 @@ class Graph:
             name = self.add_constant(folded)
         else:
             names = [self._fresh(op_type.lower()) for _ in range(outputs)]
-            self._added.append(helper.make_node(op_type, list(inputs), names, name=names[-1], **attributes))
+            node = helper.make_node(op_type, list(inputs), names, name=names[-1], **attributes)
+            self._added.append(node)
             name = names[-1]
+            self._added_makers[name] = node
         self._shared[key] = name
         return name
+
+    def added_by(self, name: str) -> onnx.NodeProto | None:
+        """The added node that makes `name`; None for constants and for what the model itself makes."""
+        return self._added_makers.get(name)
 
     def reduce(self, op_type: str, name: str, axes: Sequence[int], *, keepdims: bool = True) -> str:
         """ReduceSum, ReduceMean, … over `axes`, written as the model's opset wants it."""

@@ -19,6 +19,7 @@ from model_registry.explain.eigen import eigen_map
 from model_registry.explain.errors import GRADIENT_FREE, ExplainError
 from model_registry.explain.gradient import Gradient, gradient_of_score, node_gradient
 from model_registry.explain.graph import Graph
+from model_registry.explain.means import mean_emit
 from model_registry.explain.rules import MEAN_RULES, RULES
 from model_registry.explain.target import scores_find, target_find
 
@@ -176,7 +177,7 @@ def _mean_gradient(graph: Graph, scores: str, column: int, target: str) -> str |
         g = reverse.dense(full, target, axes=[1])
         # along a lazy axis the gradient is the same everywhere, so the mean over what is there is the mean over all
         spread = [axis for axis in _SPATIAL if axis not in g.lazy]
-        parts.append(graph.reduce("ReduceMean", g.name, spread) if spread else g.name)
+        parts.append(mean_emit(graph, g.name, spread, rank=len(_SPATIAL) + 2) if spread else g.name)
     total: str | None = None
     for part in parts:
         total = part if total is None else graph.emit("Add", total, part)

@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 
 from model_registry.explain.gradient import Contributions, Gradient, Reverse
-from model_registry.explain.graph import attribute
+from model_registry.explain.graph import Total, attribute
+from model_registry.explain.means import mean_emit
 from model_registry.explain.rules.reduction import maximum_share, mean_spread
 from model_registry.explain.rules.registry import mean_rule, rule
 from model_registry.explain.rules.window import Window, window_of
@@ -37,7 +38,11 @@ def average_pool(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> 
     if channels is None:
         raise reverse.refuse(node, "the number of channels is open")
     ones = reverse.graph.add_constant(np.ones((channels, 1, *window.kernel), dtype=reverse.graph.dtype(source)))
-    return {0: Gradient(reverse.emit("ConvTranspose", g.name, ones, group=channels, **window.transposed()), g.lazy & {0})}
+    spread = reverse.emit("ConvTranspose", g.name, ones, group=channels, **window.transposed())
+    if _hands_on_all(node):
+        whole = reverse.dense(gradient, result, axes=[1])
+        reverse.graph.totals[spread] = Total(whole.name, _ratio(reverse, node))
+    return {0: Gradient(spread, g.lazy & {0})}
 
 
 def _shares(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient, window: Window) -> Gradient:
@@ -75,29 +80,40 @@ def max_pool(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Cont
         axis=0,
         **reduction,
     )
-    return {0: Gradient(reverse.emit("Reshape", scattered, reverse.emit("Shape", source)))}
+    result_gradient = reverse.emit("Reshape", scattered, reverse.emit("Shape", source))
+    reverse.graph.totals[result_gradient] = Total(g.name, _ratio(reverse, node))
+    return {0: Gradient(result_gradient)}
 
 
 @mean_rule("MaxPool")
 def max_pool_mean(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> str | None:
     """Wherever in its window the maximum lies, the whole gradient arrives: the mean needs no indices."""
-    g = reverse.dense(gradient, node.output[0], axes=range(2, len(reverse.shape(node.output[0]))))
-    return _total_over_source(reverse, node, g)
+    return _mean_over_source(reverse, node, gradient)
 
 
 @mean_rule("AveragePool")
 def average_pool_mean(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> str | None:
     """Without counted padding every window hands on its whole gradient."""
-    window = _window(reverse, node)
+    return _mean_over_source(reverse, node, gradient) if _hands_on_all(node) else None
+
+
+def _hands_on_all(node: onnx.NodeProto) -> bool:
     if attribute(node, "count_include_pad", 0) and any(attribute(node, "pads", [0])):
-        return None
-    if attribute(node, "ceil_mode", 0) or attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        return None
-    g = reverse.dense(gradient, node.output[0], axes=range(2, 2 + len(window.kernel)))
-    return _total_over_source(reverse, node, g)
+        return False
+    return not attribute(node, "ceil_mode", 0) and attribute(node, "auto_pad", "NOTSET") in ("NOTSET", "VALID")
 
 
-def _total_over_source(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> str:
+def _mean_over_source(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> str:
+    rank = len(reverse.shape(node.output[0]))
+    g = reverse.dense(gradient, node.output[0], axes=[1])
+    mean = mean_emit(reverse.graph, g.name, range(2, rank), rank=rank)
+    return reverse.emit("Mul", mean, _ratio(reverse, node))
+
+
+def _ratio(reverse: Reverse, node: onnx.NodeProto) -> str:
+    """How many windows there are for each element that they slide over."""
     axes = list(range(2, len(reverse.shape(node.output[0]))))
-    total = reverse.graph.reduce("ReduceSum", gradient.name, axes)
-    return reverse.emit("Div", total, reverse.axes_count(node.input[0], axes))
+    windows, elements = (reverse.static_count(name, axes) for name in (node.output[0], node.input[0]))
+    if windows is not None and elements is not None:
+        return reverse.graph.scalar(windows / elements, node.input[0])
+    return reverse.emit("Div", *(reverse.axes_count(name, axes) for name in (node.output[0], node.input[0])))

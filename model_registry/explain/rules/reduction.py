@@ -43,7 +43,11 @@ def _result_kept(reverse: Reverse, node: onnx.NodeProto, axes: Sequence[int]) ->
 
 def mean_spread(reverse: Reverse, gradient: Gradient, *, source: str, axes: Sequence[int]) -> Gradient:
     """The gradient of a mean over `axes`, given with those axes at size 1: the same share everywhere, so it stays lazy."""
-    share = reverse.emit("Div", gradient.name, reverse.axes_count(source, axes))
+    count = reverse.static_count(source, axes)
+    if count is None:
+        share = reverse.emit("Div", gradient.name, reverse.axes_count(source, axes))
+    else:  # a factor rather than a divisor: in half precision the number of elements may be infinite
+        share = reverse.emit("Mul", gradient.name, reverse.graph.scalar(1.0 / count, source))
     return reverse.like(Gradient(share, gradient.lazy | set(axes)), source)
 
 
