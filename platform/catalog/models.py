@@ -210,6 +210,8 @@ class DeploymentRequest(models.Model):
     candidate_mode = models.CharField(max_length=10, choices=CandidateMode, blank=True, default="")
     candidate_share = models.FloatField(default=0.0)
     rules = models.JSONField(default=dict, blank=True)
+    #: What served when the change was asked for: approving it for another world is refused.
+    based_on = models.ForeignKey(ModelPackage, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     reason = models.CharField(max_length=500)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     requested_at = models.DateTimeField(auto_now_add=True)

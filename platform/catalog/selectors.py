@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Q
 
 from accounts.models import Site, User
-from catalog.models import Deployment
+from catalog.models import Deployment, ModelPackage, RequestKind
 from inference_worker.contract.failures import CodedError
 
 DEFAULT_DEPLOYMENT = "default"
@@ -31,3 +31,19 @@ def deployment_resolve(*, site: Site, name: str = "") -> Deployment:
     if not rows:
         raise CodedError("model:none_deployed" if wanted == DEFAULT_DEPLOYMENT else "input:unknown_deployment")
     return max(rows, key=lambda row: row.site_id is not None)
+
+
+def previous_package(*, deployment: Deployment) -> ModelPackage | None:
+    """What served before the present package: where a roll-back goes. None when nothing did.
+
+    Activations stack up and a roll-back takes the top away: rolling back twice goes two steps back, never forward again.
+    """
+    stack: list[str] = []
+    moves = deployment.changes.filter(kind__in=[RequestKind.ACTIVATE, RequestKind.ROLLBACK]).order_by("id")
+    for kind, package_id in moves.values_list("kind", "package_id"):
+        if kind == RequestKind.ROLLBACK and package_id in stack:
+            while stack[-1] != package_id:
+                stack.pop()
+        else:
+            stack.append(package_id)
+    return ModelPackage.objects.get(pk=stack[-2]) if len(stack) > 1 else None

@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.core.management import call_command
+from django.db import transaction
 
 from accounts.authentication import token_hash
 from accounts.models import ApiToken, Role, Site, User
 from accounts.services import site_create, token_issue, user_create
+from catalog.deployments import Because, activate
 from catalog.models import Deployment
-from catalog.services import deployment_activate, package_install
+from catalog.packages import package_install
 from config.embedded import REPOSITORY_ROOT, EmbeddedServiceError
 
 DEMO = "demo"
@@ -64,9 +66,9 @@ def package_put_in_service() -> str:
     current = Deployment.objects.filter(name=DEFAULT_DEPLOYMENT, site=None).select_related("package").first()
     if current is not None:
         return str(current.package)
-    deployment_activate(
-        name=DEFAULT_DEPLOYMENT, site=None, package=package, changed_by=None, reason="The package that ships with this version."
-    )
+    because = Because(changed_by=None, reason="The package that ships with this version.")
+    with transaction.atomic():
+        activate(name=DEFAULT_DEPLOYMENT, site=None, package=package, because=because)
     return str(package)
 
 

@@ -180,6 +180,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 DATA_UPLOAD_MAX_NUMBER_FILES = INTAKE_MAX_FILES + 1  # one over the cap, so that our own refusal is the one that is read
 
+# ── Models ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: A second administrator must approve what changes a deployment; roll-backs never wait.
+DEPLOYMENT_APPROVAL_REQUIRED = env.bool("DEPLOYMENT_APPROVAL_REQUIRED", default=False)
+
 # ── Jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: Bounds the attempts of every kind; jobs.policy allows fewer where the job itself is the likely cause.
 JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=10)

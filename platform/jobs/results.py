@@ -37,6 +37,8 @@ def result_columns(*, payload: Mapping[str, Any] | None, job: Job) -> dict[str, 
         raise ContractViolation("result is too large or holds NUL")
     if result.package_digest != job.package_id:
         raise ContractViolation("result.package_digest is not the job's package")
+    if result.task not in ("classification", "segmentation"):
+        raise ContractViolation("result.task is not one that the platform can show")
     folder = artifact_prefix(job=job, attempt=job.attempt) + "/"
     for key in _keys(result):
         if not key.startswith(folder) or ".." in key.split("/"):
@@ -44,6 +46,8 @@ def result_columns(*, payload: Mapping[str, Any] | None, job: Job) -> dict[str, 
     scored: list[AggregateResult | ImageResult] = [result.study, *result.breasts, *result.images]
     for item in scored:
         _scores_check(item, classes=result.classes)
+    for image in result.images:
+        _segmentations_check(image, targets=result.targets)
     return {
         "assessment": result.study.assessment.value,
         "label": result.study.label or "",
@@ -67,6 +71,8 @@ def _keys(result: StudyResult) -> Iterator[str]:
             yield heatmap.heatmap_key
             if heatmap.overlay_key:
                 yield heatmap.overlay_key
+            if heatmap.outline_key:
+                yield heatmap.outline_key
 
 
 def _scores_check(scored: AggregateResult | ImageResult, *, classes: tuple[str, ...]) -> None:
@@ -80,6 +86,15 @@ def _scores_check(scored: AggregateResult | ImageResult, *, classes: tuple[str, 
         raise ContractViolation("result: suspicion is not a finite number")
     if scored.label is not None and scored.label not in classes:
         raise ContractViolation("result: label is not one of the classes")
+
+
+def _segmentations_check(image: ImageResult, *, targets: tuple[str, ...]) -> None:
+    for found in image.segmentations:
+        figures = [found.threshold, found.maximum_probability, found.regions, found.area_pixels]
+        if found.area_mm2 is not None:
+            figures.append(found.area_mm2)
+        if found.target not in targets or not all(_is_number(figure) and figure >= 0 for figure in figures):
+            raise ContractViolation("result: a segmentation is not one of the targets with figures of 0 or more")
 
 
 def _is_number(value: object) -> bool:

@@ -21,8 +21,30 @@ def caution_message(code: str) -> str:
     return CAUTIONS.get(code, f"The worker marked this image: {code.replace('_', ' ')}.")
 
 
+_SPACING: dict[str | None, str] = {
+    "patient": "The pixel spacing is calibrated in the breast.",
+    "detector": "The pixel spacing is that at the detector: magnification is not corrected, so the true area is smaller.",
+    "unstated": "The image does not say whether its pixel spacing is that in the breast or at the detector.",
+    None: "The image states no pixel spacing, so there is no area in square millimetres.",
+}
+
+
+def segmentation_text(*, regions: int, maximum_probability: float, threshold: float, spacing_plane: str | None) -> str:
+    """What the figures of a mask rest on, or that nothing was segmented."""
+    if regions == 0:
+        return (
+            f"No lesion segmented: nowhere does the mask reach {threshold:.0%}. Its highest probability is "
+            f"{_percent_below(maximum_probability, threshold)}."
+        )
+    return _SPACING.get(spacing_plane, _SPACING["unstated"])
+
+
 def scaling_text(*, scaling: str, raw_maximum: float, scale_maximum: float) -> str:
     """What the colours of a heatmap mean, so that a weak map cannot pass for a strong one."""
+    if scaling == "mask_probability":
+        if raw_maximum <= 0:
+            return "The mask is zero everywhere in this image, so it is left blank."
+        return "Colours run from 0 to 100% probability, the same for every image; the line surrounds everything from 50%."
     if raw_maximum <= 0:
         return "The map is zero everywhere in this image, so it is left blank."
     if scaling == "package_reference" and scale_maximum > 0:
@@ -34,3 +56,8 @@ def scaling_text(*, scaling: str, raw_maximum: float, scale_maximum: float) -> s
         "Colours run from 0 to the highest value of any target in this image, "
         "so they cannot be compared with those of another image."
     )
+
+
+def _percent_below(value: float, limit: float) -> str:
+    """A share below `limit` in percent, never rounded up to it."""
+    return f"{min(value, limit - 0.001):.1%}"

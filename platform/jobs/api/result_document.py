@@ -13,7 +13,7 @@ from django.conf import settings
 from jobs.api.documents import job_url
 from jobs.models import Job, Result
 from jobs.outbox import artifact_prefix
-from jobs.wording import caution_message, scaling_text
+from jobs.wording import caution_message, scaling_text, segmentation_text
 
 _MAPPINGS = ("probabilities", "calibrated_probabilities")
 
@@ -29,6 +29,7 @@ def result_document(*, job: Job, result: Result, image_positions: dict[str, int]
 
     return {
         "job": str(job.pk),
+        "task": payload.get("task", "classification"),  # results from before masks do not say
         "study": {"id": str(job.study_id), "external_id": job.study.external_id, **_scores(payload["study"], classes)},
         "breasts": [
             {"image_laterality": breast["image_laterality"], **_scores(breast, classes)} for breast in payload["breasts"]
@@ -49,6 +50,7 @@ def result_document(*, job: Job, result: Result, image_positions: dict[str, int]
                 },
                 "heatmaps": [_heatmap(heatmap, url) for heatmap in image["heatmaps"]],
                 "raw_maps_url": url(image["raw_maps_key"]),
+                "segmentations": [_segmentation(found) for found in image.get("segmentations", ())],
             }
             for image in payload["images"]
         ],
@@ -91,10 +93,24 @@ def _heatmap(heatmap: dict[str, Any], url: Any) -> dict[str, Any]:
         "target": heatmap["target"],
         "url": url(heatmap["heatmap_key"]),
         "overlay_url": url(heatmap["overlay_key"]),
+        "outline_url": url(heatmap.get("outline_key")),
         "raw_maximum": heatmap["raw_maximum"],
         "scale_maximum": heatmap["scale_maximum"],
         "scaling": heatmap["scaling"],
         "scaling_text": scaling_text(
             scaling=heatmap["scaling"], raw_maximum=heatmap["raw_maximum"], scale_maximum=heatmap["scale_maximum"]
+        ),
+    }
+
+
+def _segmentation(found: dict[str, Any]) -> dict[str, Any]:
+    names = ("target", "threshold", "maximum_probability", "regions", "area_pixels", "area_mm2", "spacing_plane")
+    return {
+        **{name: found[name] for name in names},
+        "text": segmentation_text(
+            regions=found["regions"],
+            maximum_probability=found["maximum_probability"],
+            threshold=found["threshold"],
+            spacing_plane=found["spacing_plane"],
         ),
     }

@@ -241,15 +241,36 @@ class PreviewSerializer(serializers.Serializer):
 
 
 class HeatmapSerializer(serializers.Serializer):
-    """One target's map. `raw_maximum` is before any scaling; `scaling_text` says what the colours mean."""
+    """One target's map: Grad-CAM, or the mask of a segmentation model. `raw_maximum` is before any scaling; `scaling_text` says
+    what the colours mean."""
 
     target = serializers.CharField()
     url = serializers.CharField()
     overlay_url = serializers.CharField(allow_null=True)
+    outline_url = serializers.CharField(
+        allow_null=True, help_text="A line around the segmented regions; null where there are none, and for heatmaps."
+    )
     raw_maximum = serializers.FloatField()
     scale_maximum = serializers.FloatField()
-    scaling = serializers.CharField()
+    scaling = serializers.ChoiceField(choices=["package_reference", "image_maximum", "mask_probability"])
     scaling_text = serializers.CharField()
+
+
+class SegmentationSerializer(serializers.Serializer):
+    """What one target's mask covers in one image: everything where its probability is at least `threshold`."""
+
+    target = serializers.CharField()
+    threshold = serializers.FloatField()
+    maximum_probability = serializers.FloatField()
+    regions = serializers.IntegerField(help_text="Connected by edge or corner.")
+    area_pixels = serializers.FloatField(help_text="In pixels of the original image, counted on the model's own grid.")
+    area_mm2 = serializers.FloatField(allow_null=True, help_text="Null where the image states no pixel spacing.")
+    spacing_plane = serializers.ChoiceField(
+        choices=["patient", "detector", "unstated"],
+        allow_null=True,
+        help_text="Where the spacing behind area_mm2 was measured; at the detector, magnification is not corrected.",
+    )
+    text = serializers.CharField()
 
 
 class ResultImageSerializer(ScoredSerializer):
@@ -262,6 +283,7 @@ class ResultImageSerializer(ScoredSerializer):
     preview = PreviewSerializer()
     heatmaps = HeatmapSerializer(many=True)
     raw_maps_url = serializers.CharField(allow_null=True)
+    segmentations = SegmentationSerializer(many=True, help_text="One for each target of a segmentation model; else empty.")
 
 
 class SuspicionSerializer(serializers.Serializer):
@@ -288,6 +310,10 @@ class ResultSerializer(serializers.Serializer):
     """What the successful attempt found, and what produced it. Research use only."""
 
     job = serializers.UUIDField()
+    task = serializers.ChoiceField(
+        choices=["classification", "segmentation"],
+        help_text="With segmentation, the maps under heatmaps are masks and package.explanation_method is mask.",
+    )
     study = ResultStudySerializer()
     breasts = ResultBreastSerializer(many=True)
     images = ResultImageSerializer(many=True)

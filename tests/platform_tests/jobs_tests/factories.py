@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from accounts.models import Site, User
-from catalog.models import Deployment, ModelPackage
-from catalog.services import deployment_activate, package_install
+from catalog.deployments import deployment_activate
+from catalog.models import CheckState, Deployment, ModelPackage
+from catalog.packages import package_install
 from inference_worker.contract.events import AttemptReference, EventKind, WorkerHeartbeat
 from inference_worker.contract.events import JobEvent as ReportedEvent
 from inference_worker.contract.results import AggregateResult, Assessment, HeatmapResult, ImageResult, StudyResult
@@ -65,8 +66,21 @@ def package_folder(parent: Path, *, version: str = "1.0.0", name: str = "known-a
     return folder
 
 
+def package_in(parent: Path, *, version: str = "1.0.0", name: str = "known-answer") -> ModelPackage:
+    """An installed package that passed its validation, as a worker's report would leave it."""
+    package = package_install(folder=package_folder(parent, version=version, name=name))
+    return package_mark(package, CheckState.PASSED)
+
+
+def package_mark(package: ModelPackage, state: CheckState) -> ModelPackage:
+    """The package as its latest validation left it."""
+    ModelPackage.objects.filter(pk=package.pk).update(validation_state=state)
+    package.refresh_from_db()
+    return package
+
+
 def deployment_make(parent: Path, *, site: Site | None = None, name: str = "default", version: str = "1.0.0") -> Deployment:
-    package = package_install(folder=package_folder(parent, version=version))
+    package = package_in(parent, version=version)
     return deployment_activate(name=name, site=site, package=package, changed_by=None, reason="tests")
 
 

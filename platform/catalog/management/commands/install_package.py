@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.selectors import site_by_slug
-from catalog.services import deployment_activate, package_install
+from catalog.deployments import deployment_activate
+from catalog.packages import package_install
 from inference_worker.contract.failures import CodedError
 
 
@@ -31,10 +32,10 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no site {options['site']!r}.")
         try:
             package = package_install(folder=options["folder"])
+            if options["activate"]:
+                deployment_activate(
+                    name=options["activate"], site=site, package=package, changed_by=None, reason=options["reason"].strip()
+                )
         except CodedError as error:
-            raise CommandError(f"{error.failure.title} ({error.code}): {error.detail}") from error
-        if options["activate"]:
-            deployment_activate(
-                name=options["activate"], site=site, package=package, changed_by=None, reason=options["reason"].strip()
-            )
+            raise CommandError(f"{error.failure.title} ({error.code}): {error.detail}. {error.failure.action}") from error
         self.stdout.write(package.digest)

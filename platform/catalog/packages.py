@@ -1,25 +1,21 @@
-"""Write side of packages and deployments: install a package, move a pointer.
+"""How a package comes in and whether it may serve. Nothing here loads a model.
 
 A package is verified before a byte of it is copied and its manifest is copied last, so that a manifest in the object store
-always stands for a whole package. Nothing here loads a model.
+always stands for a whole package. Uploads are catalog.uploads' concern, what workers find catalog.checks'.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from django.db import transaction
-
-from accounts.models import Site, User
-from catalog.models import Deployment, DeploymentChange, ModelPackage
+from accounts.models import User
+from catalog.models import CheckState, ModelPackage
 from common.object_store import object_store
 from inference_worker.contract.failures import CodedError
 from model_registry.packaging import MANIFEST_NAME, Package, PackageError, package_verify
 
-_REASON_MAXIMUM = 500
 
-
-def package_install(*, folder: Path | str) -> ModelPackage:
+def package_install(*, folder: Path | str, installed_by: User | None = None) -> ModelPackage:
     """Verify the package in `folder`, copy it to the object store and make its row. Repeating it changes nothing.
 
     Raises CodedError model:package_missing, model:invalid_package, model:digest_mismatch or a storage code.
@@ -38,6 +34,7 @@ def package_install(*, folder: Path | str) -> ModelPackage:
             "manifest": package.manifest.model_dump(mode="json"),
             "object_key": object_key,
             "size_bytes": package.size_bytes,
+            "installed_by": installed_by,
         },
     )
     return row
@@ -56,23 +53,14 @@ def _copy(package: Package, object_key: str) -> None:
         store.put_file(manifest_key, package.folder / MANIFEST_NAME)
 
 
-@transaction.atomic
-def deployment_activate(
-    *, name: str, site: Site | None, package: ModelPackage, changed_by: User | None, reason: str
-) -> Deployment:
-    """Point the deployment at the package and write down who, when, from, to and why. Pointing it where it points is no change.
+def package_deployable_check(package: ModelPackage) -> None:
+    """Only a package that passed its latest validation and is not archived may be put in service.
 
-    Jobs that were submitted keep the package they were submitted with.
+    Raises CodedError model:not_validated, model:validation_failed or model:package_archived.
     """
-    deployment, created = Deployment.objects.select_for_update().get_or_create(
-        name=name, site=site, defaults={"package": package}
-    )
-    previous = None if created else deployment.package
-    if previous is not None and previous.pk == package.pk:
-        return deployment
-    deployment.package = package
-    deployment.save(update_fields=["package", "updated_at"])
-    DeploymentChange.objects.create(
-        deployment=deployment, previous=previous, package=package, changed_by=changed_by, reason=reason[:_REASON_MAXIMUM]
-    )
-    return deployment
+    if package.archived_at is not None:
+        raise CodedError("model:package_archived", str(package))
+    if package.validation_state == CheckState.FAILED:
+        raise CodedError("model:validation_failed", str(package))
+    if package.validation_state != CheckState.PASSED:
+        raise CodedError("model:not_validated", str(package))

@@ -11,13 +11,14 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from accounts.models import Site, User
-from catalog.models import AppendOnly, Deployment, DeploymentChange, ModelPackage
+from catalog.deployments import deployment_activate
+from catalog.models import AppendOnly, CheckState, Deployment, DeploymentChange, ModelPackage
+from catalog.packages import package_install
 from catalog.selectors import deployment_resolve
-from catalog.services import deployment_activate, package_install
 from common.object_store import ObjectStore
 from inference_worker.contract.failures import CodedError
 from model_registry.packaging import package_verify
-from tests.platform_tests.jobs_tests.factories import deployment_make, package_folder
+from tests.platform_tests.jobs_tests.factories import deployment_make, package_folder, package_in, package_mark
 
 pytestmark = pytest.mark.django_db
 
@@ -79,8 +80,7 @@ def test_an_altered_package_is_refused_before_a_byte_is_copied(store: ObjectStor
 
 
 def test_moving_a_pointer_is_written_down_with_who_and_why(store: ObjectStore, tmp_path: Path, administrator: User) -> None:
-    old = package_install(folder=package_folder(tmp_path, version="1.0.0"))
-    new = package_install(folder=package_folder(tmp_path, version="1.1.0"))
+    old, new = package_in(tmp_path, version="1.0.0"), package_in(tmp_path, version="1.1.0")
     deployment_activate(name="default", site=None, package=old, changed_by=None, reason="first")
     for _ in range(2):  # the second time it points there already
         deployment_activate(name="default", site=None, package=new, changed_by=administrator, reason="better calibrated")
@@ -149,10 +149,13 @@ def test_the_api_lists_what_a_site_can_submit_to(
     assert api.get("/api/v1/deployments", headers={"If-None-Match": answer["ETag"]}).status_code == 304
 
 
-def test_the_command_installs_and_activates(store: ObjectStore, tmp_path: Path) -> None:
+def test_the_command_installs_and_activates_what_has_passed(store: ObjectStore, tmp_path: Path) -> None:
     out = io.StringIO()
-    call_command("install_package", str(package_folder(tmp_path)), activate="default", reason="first model", stdout=out)
-    package = ModelPackage.objects.get()
+    folder = package_folder(tmp_path)
+    with pytest.raises(CommandError, match="model:not_validated"):
+        call_command("install_package", str(folder), activate="default", reason="first model", stdout=out)
+    package = package_mark(ModelPackage.objects.get(), CheckState.PASSED)
+    call_command("install_package", str(folder), activate="default", reason="first model", stdout=out)
     assert out.getvalue().strip() == package.digest
     assert DeploymentChange.objects.get().reason == "first model"
 
