@@ -22,7 +22,8 @@ def golden_check(*, package: Package, run: Callable[[Array], ModelOutput]) -> No
     """Run every golden case through decoding, preprocessing and the model.
 
     Logits and probabilities must agree within the case's tolerance (relative where values exceed 1), maps within the tolerance
-    times the expected maximum. Raises model:golden_mismatch, or model:invalid_package when a case cannot be read.
+    times the expected maximum. Where a case names its `classes`, they must be the manifest's, in its order: numbers alone stay
+    right when labels change places. Raises model:golden_mismatch, or model:invalid_package when a case cannot be read.
     """
     for case in package.manifest.golden:
         tensor, expected = _case_read(package, case)
@@ -45,10 +46,13 @@ def _case_read(package: Package, case: GoldenCase) -> tuple[Array, ModelOutput]:
         prepared = image_prepare(image=image, profile=package.manifest.preprocessing)
         with np.load(expected_path, allow_pickle=False) as arrays:
             expected = ModelOutput(*(np.asarray(arrays[name], np.float32) for name in ("logits", "probabilities", "heatmaps")))
+            classes = tuple(map(str, arrays["classes"])) if "classes" in arrays else package.manifest.classes
     except (PreprocessingError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CodedError(
             "model:invalid_package", f"golden case {case.image}: {type(error).__name__}: {str(error)[:300]}"
         ) from error
+    if classes != package.manifest.classes:
+        raise CodedError("model:golden_mismatch", f"{case.image}: the answers are for {classes}, not {package.manifest.classes}")
     return prepared.tensor, expected
 
 

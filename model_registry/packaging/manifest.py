@@ -145,7 +145,8 @@ class GoldenCase(_Frozen):
     """An input file of the package and what the model must answer for it, from file bytes to scores.
 
     `image` is a file through the whole preprocessing; `expected` is an .npz with arrays `logits` (classes,),
-    `probabilities` (classes,) and `heatmaps` (targets, rows, columns).
+    `probabilities` (classes,) and `heatmaps` (targets, rows, columns). It may name its `classes`, which are then held against
+    the manifest's.
     """
 
     image: str
