@@ -69,7 +69,9 @@ def film_package_write(
     version: str = VERSION,
 ) -> Package:
     """Write `folder`/`name`-`version` with model, golden cases, card and trained weights. Raises as `package_write`."""
-    golden, cases = golden_contents(model=exported.explained, profile=profile, tolerance=GOLDEN_TOLERANCE)
+    golden, cases = golden_contents(
+        model=exported.explained, profile=profile, tolerance=GOLDEN_TOLERANCE, classes=zoo_model.classes
+    )
     point = evaluation.operating_point
     manifest: dict[str, object] = {
         "name": name,

@@ -44,6 +44,8 @@ def drawing_dicom(*, seed: int, chest_wall_right: bool, lesion_radius: float) ->
     marker = np.zeros((SIZE, SIZE), np.uint8)
     cv2.putText(marker, "R" if chest_wall_right else "L", place, cv2.FONT_HERSHEY_SIMPLEX, 1.6, _MARKER_LEVEL, 4)
     levels = np.maximum(levels, marker)
+    # odd sides, unlike the other drawings: at a whole factor between input and model, different resize kernels agree
+    levels = levels[: SIZE - 7, 31:] if chest_wall_right else levels[: SIZE - 7, : SIZE - 31]
     # the drawing's 255 levels fill the middle of the window: below and above it the window must cut
     stored = WINDOW_CENTRE - 0.55 * WINDOW_WIDTH + levels / 255 * 1.1 * WINDOW_WIDTH
     view = DrawnView(
@@ -80,11 +82,13 @@ def golden_contents(
     images: Sequence[tuple[str, bytes]] | None = None,
     names: TensorNames | None = None,
     input_shape: tuple[int, int, int] | None = None,
+    classes: Sequence[str] = (),
 ) -> tuple[dict[str, bytes], list[dict[str, object]]]:
     """Files of the package (path → bytes) and the manifest's golden cases, from file bytes through the whole serving path.
 
-    `images` are (file name, bytes), None for the drawings. Raises GoldenImageRefused, WrongInput where the profile makes another
-    tensor than `input_shape`, NotRunnable.
+    `images` are (file name, bytes), None for the drawings. `classes` in training order are kept beside the answers, so that the
+    worker notices a manifest that names them in another order. Raises GoldenImageRefused, WrongInput where the profile makes
+    another tensor than `input_shape`, NotRunnable.
     """
     names = names or TensorNames()
     session = session_create(model)
@@ -98,7 +102,8 @@ def golden_contents(
         shape_check(found=prepared.tensor.shape, wanted=input_shape)
         logits, probabilities, heatmaps = session_run(session, names=names, batch=prepared.tensor[np.newaxis])
         stream = io.BytesIO()
-        np.savez_compressed(stream, logits=logits[0], probabilities=probabilities[0], heatmaps=heatmaps[0])
+        named: dict[str, Any] = {"classes": np.array(classes)} if classes else {}
+        np.savez_compressed(stream, logits=logits[0], probabilities=probabilities[0], heatmaps=heatmaps[0], **named)
         contents[f"golden/{stem}{suffix}"] = data
         contents[f"golden/{stem}.npz"] = stream.getvalue()
         cases.append({"image": f"golden/{stem}{suffix}", "expected": f"golden/{stem}.npz", "tolerance": tolerance})

@@ -73,6 +73,7 @@ def package_build(
         images=golden_images,
         names=exported.tensors,
         input_shape=exported.input_shape,
+        classes=facts.classes,
     )
     manifest = manifest_fields(exported=exported, facts=facts, profile=profile, cases=cases)
     text = card if card is not None else card_text(manifest=manifest, evaluation=None, note=facts.note)
