@@ -39,6 +39,8 @@ RULES: Mapping[str, tuple[float, float]] = {
 _NEEDS_PACKAGE = frozenset({RequestKind.ACTIVATE, RequestKind.CANDIDATE_START})
 #: Ways back to safety never wait for a second person.
 _NEVER_WAITS = frozenset({RequestKind.ROLLBACK, RequestKind.CANDIDATE_STOP})
+#: Addresses of the API that are no deployments.
+RESERVED_NAMES = frozenset({"all", "requests", "history"})
 #: Scheduled changes applied in one round of the dispatcher's loop.
 _ROUND = 50
 
@@ -176,6 +178,8 @@ def _check(request: DeploymentRequest, deployment: Deployment | None) -> None:
         request.package.refresh_from_db(fields=["validation_state", "archived_at"])
         package_deployable_check(request.package)
     if kind is RequestKind.ACTIVATE:
+        if deployment is None and request.deployment_name in RESERVED_NAMES:
+            raise CodedError("input:invalid_field", f"name: {request.deployment_name!r} is reserved")
         return
     if deployment is None:
         raise CodedError("input:unknown_deployment")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
 
 from accounts.models import Site, User
-from catalog.models import Deployment, ModelPackage, RequestKind
+from catalog.models import Deployment, DeploymentChange, DeploymentRequest, ModelPackage, RequestKind, RequestState
 from inference_worker.contract.failures import CodedError
 
 DEFAULT_DEPLOYMENT = "default"
+HISTORY_SHOWN = 20
 
 
 def deployments_visible_to(*, user: User) -> list[Deployment]:
@@ -47,3 +50,60 @@ def previous_package(*, deployment: Deployment) -> ModelPackage | None:
         else:
             stack.append(package_id)
     return ModelPackage.objects.get(pk=stack[-2]) if len(stack) > 1 else None
+
+
+def administered_deployments(*, user: User) -> QuerySet[Deployment]:
+    """The pointers of the user's site and those for every site, by name, with what documents show."""
+    return deployments_everywhere().filter(Q(site=None) | Q(site=user.site))
+
+
+def deployments_everywhere() -> QuerySet[Deployment]:
+    """Every pointer of every site, for the operator's command line."""
+    rows = Deployment.objects.select_related("site", "package", "candidate")
+    placed = [f"{end}__{kind}__site" for end in ("package", "candidate") for kind in ("deployments", "candidacies")]
+    return rows.prefetch_related("package__installed_by", "candidate__installed_by", *placed).order_by("name", "site_id")
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentExtras:
+    """What a deployment's document shows beside its row."""
+
+    previous: ModelPackage | None
+    pending: list[DeploymentRequest]
+    history: list[DeploymentChange]
+
+
+def deployment_extras(*, deployment: Deployment) -> DeploymentExtras:
+    """Where a roll-back goes, the open requests, and the last changes, newest first."""
+    pending = _with_people(DeploymentRequest.objects.filter(deployment_name=deployment.name, site=deployment.site))
+    pending = pending.filter(state__in=[RequestState.PENDING, RequestState.SCHEDULED]).order_by("requested_at")
+    return DeploymentExtras(
+        previous=previous_package(deployment=deployment),
+        pending=list(pending),
+        history=list(_changes(Q(deployment=deployment)).order_by("-id")[:HISTORY_SHOWN]),
+    )
+
+
+def requests_visible_to(*, user: User) -> QuerySet[DeploymentRequest]:
+    """Requests about pointers of the user's site or of every site, newest first."""
+    rows = _with_people(DeploymentRequest.objects.filter(Q(site=None) | Q(site=user.site)))
+    return rows.order_by("-requested_at", "pk")
+
+
+def changes_visible_to(*, user: User) -> QuerySet[DeploymentChange]:
+    """The history of pointers of the user's site and of every site, oldest first."""
+    return _changes(Q(deployment__site=None) | Q(deployment__site=user.site)).order_by("id")
+
+
+def changes_everywhere() -> QuerySet[DeploymentChange]:
+    """The whole history, oldest first, for the operator's command line."""
+    return _changes(Q()).order_by("id")
+
+
+def _with_people(rows: QuerySet[DeploymentRequest]) -> QuerySet[DeploymentRequest]:
+    return rows.select_related("site", "package", "requested_by", "decided_by")
+
+
+def _changes(which: Q) -> QuerySet[DeploymentChange]:
+    related = ("deployment__site", "previous", "package", "changed_by", "approved_by")
+    return DeploymentChange.objects.filter(which).select_related(*related)

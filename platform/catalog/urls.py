@@ -1,9 +1,27 @@
-"""Addresses of deployments, from the root."""
+"""Addresses of the registry, from the root. Names that are no package or deployment come first."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from catalog.api import DeploymentListView
+from catalog.api import deployments
+from catalog.api.deployments_list import DeploymentListView
 
-urlpatterns = [path("api/v1/deployments", DeploymentListView.as_view(), name="deployments")]
+_NAME = "api/v1/deployments/<slug:name>"
+_REQUEST = "api/v1/deployments/requests/<uuid:request_id>"
+
+urlpatterns = [
+    path("api/v1/deployments", DeploymentListView.as_view(), name="deployments"),
+    path("api/v1/deployments/all", deployments.AdministeredDeploymentsView.as_view(), name="deployments-all"),
+    path("api/v1/deployments/requests", deployments.DeploymentRequestsView.as_view(), name="deployment-requests"),
+    *(
+        path(f"{_REQUEST}/{decision}", deployments.DeploymentDecisionView.as_view(), {"decision": decision})
+        for decision in ("approve", "reject", "withdraw")
+    ),
+    path("api/v1/deployments/history", deployments.DeploymentHistoryView.as_view(), name="deployment-history"),
+    path(_NAME, deployments.DeploymentDetailView.as_view(), name="deployment"),
+    path(f"{_NAME}/activate", deployments.DeploymentActivateView.as_view(), name="deployment-activate"),
+    path(f"{_NAME}/rollback", deployments.DeploymentRollbackView.as_view(), name="deployment-rollback"),
+    path(f"{_NAME}/candidate", deployments.DeploymentCandidateView.as_view(), name="deployment-candidate"),
+    path(f"{_NAME}/rules", deployments.DeploymentRulesView.as_view(), name="deployment-rules"),
+]

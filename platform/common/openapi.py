@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse
+
+#: The hook below gives it its content.
+PROBLEM_CONFLICT = OpenApiResponse(OpenApiTypes.OBJECT, description="The state of things does not allow it.")
 PROBLEM_COMPONENT = "Problem"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM_COMPONENT}"}}}
 _ANY_OTHER = {"description": "Any failure, as an RFC 9457 problem document. Match on its `code`.", "content": _PROBLEM}

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 
+from catalog.requests import requests_apply_due
 from common import clock
 from inference_worker.contract.queues import ORDER_QUEUES
 from jobs import broker
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 _CHUNK = 25
 _EPOCH_INTERVAL_SECONDS = 1.0
 _HEARTBEAT_INTERVAL_SECONDS = 5.0
+_SCHEDULE_INTERVAL_SECONDS = 1.0
 _PAUSE_FIRST_SECONDS = 0.5
 _PAUSE_MAXIMUM_SECONDS = 15.0
 _EPOCH_NAME = "orders"
@@ -116,6 +118,7 @@ class DispatchLoop:
             self._every("heartbeat", _HEARTBEAT_INTERVAL_SECONDS, self._heartbeat)
             self._every("reaper", settings.REAPER_INTERVAL_SECONDS, reaper_pass)
             self._every("epoch", _EPOCH_INTERVAL_SECONDS, epoch_check)
+            self._every("scheduled deployments", _SCHEDULE_INTERVAL_SECONDS, requests_apply_due)
             self._every("ping", _HEARTBEAT_INTERVAL_SECONDS, broker.ledger_ping)
             orders_dispatch()
         except (broker.BrokerUnavailable, OperationalError, InterfaceError) as error:

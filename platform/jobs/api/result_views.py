@@ -14,13 +14,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.callers import caller
 from accounts.permissions import CanRead
 from common.conditional import conditional_response, etag_for, etag_matches
 from common.object_store import object_store
 from common.problems import Problem
 from jobs.api.result_document import result_document
 from jobs.api.serializers import ProblemSerializer, ResultSerializer
-from jobs.api.views import NOT_FOUND, caller, job_or_404
+from jobs.api.views import NOT_FOUND, job_or_404
 from jobs.models import Job, JobStatus, Result
 from jobs.outbox import artifact_prefix
 from jobs.results import artifact_names

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
 from common.conditional import conditional_response, etag_for
 from common.problems import Problem
@@ -28,7 +29,7 @@ from jobs.api.serializers import (
     StudySerializer,
     SubmissionSerializer,
 )
-from jobs.api.views import NOT_FOUND, caller, retry_after
+from jobs.api.views import NOT_FOUND, retry_after
 from jobs.models import Job
 from jobs.selectors import eta_seconds, latest_jobs, queue_positions
 from jobs.submission import study_submit

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
 from common.conditional import conditional_response, etag_for
 from common.problems import Problem
@@ -35,13 +35,6 @@ NOT_FOUND = OpenApiResponse(ProblemSerializer, description="No such object at yo
 CONFLICT = OpenApiResponse(ProblemSerializer, description="The job's state does not allow it.")
 _RETRY_AFTER_UNKNOWN_SECONDS = 2
 _RETRY_AFTER_MAXIMUM_SECONDS = 30
-
-
-def caller(request: Request) -> User:
-    """The authenticated user; the permission classes have refused everyone else."""
-    if not isinstance(request.user, User):
-        raise Problem.for_status(401)
-    return request.user
 
 
 def job_or_404(request: Request, job_id: uuid.UUID) -> Job:

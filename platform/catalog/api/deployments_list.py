@@ -1,4 +1,4 @@
-"""Deployments over HTTP: what a site can submit to. Moving a pointer is the command line's concern."""
+"""What a site can submit to, for everyone who reads. What administrators see and change: catalog.api.deployments."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.callers import caller
 from accounts.permissions import CanRead
 from catalog.selectors import deployments_visible_to
 from common.conditional import conditional_response, etag_for
-from common.problems import Problem
 
 
 class DeployedPackageSerializer(serializers.Serializer):
@@ -43,9 +42,7 @@ class DeploymentListView(APIView):
 
     @extend_schema(operation_id="deployments_list", summary="List deployments", tags=["models"], responses=DeploymentsSerializer)
     def get(self, request: Request) -> Response:
-        if not isinstance(request.user, User):
-            raise Problem.for_status(401)
-        deployments = deployments_visible_to(user=request.user)
+        deployments = deployments_visible_to(user=caller(request))
         results = [
             {
                 "name": deployment.name,

@@ -1,0 +1,134 @@
+"""Packages, deployments and their history as JSON documents. Shapes only: reads rows a selector fetched and runs no query."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from accounts.models import Site, User
+from catalog.models import Deployment, DeploymentChange, DeploymentRequest, ModelPackage
+from inference_worker.contract.failures import failure_for
+
+
+def moment(value: datetime.datetime | None) -> str | None:
+    return value.isoformat().replace("+00:00", "Z") if value is not None else None
+
+
+def person(user: User | None) -> str | None:
+    """Administrators see administrators by their sign-in names; the platform itself has none."""
+    return user.username if user is not None else None
+
+
+def scope_of(site: Site | None) -> dict[str, Any]:
+    return {"scope": "all" if site is None else "site", "site": None if site is None else site.slug}
+
+
+def failure_words(code: str, detail: str = "") -> dict[str, Any] | None:
+    """A failure code with its words; None for no failure."""
+    if not code:
+        return None
+    failure = failure_for(code)
+    words = {"code": code, "title": failure.title, "message": failure.message, "action": failure.action}
+    return {**words, "detail": detail or None}
+
+
+def package_document(package: ModelPackage) -> dict[str, Any]:
+    """One package as lists show it. Its deployments and candidacies must have been prefetched with their sites."""
+    manifest = package.manifest
+    return {
+        "digest": package.pk,
+        "name": package.name,
+        "version": package.version,
+        "title": manifest.get("title", ""),
+        "task": manifest.get("task", "classification"),
+        "classes": manifest.get("classes", []),
+        "size_bytes": package.size_bytes,
+        "installed_at": moment(package.installed_at),
+        "installed_by": person(package.installed_by),
+        "signed_by": package.signed_by or None,
+        "validation_state": package.validation_state,
+        "archived_at": moment(package.archived_at),
+        "deployed_as": [{"name": row.name, **scope_of(row.site)} for row in package.deployments.all()],
+        "candidate_of": [
+            {"name": row.name, **scope_of(row.site), "mode": row.candidate_mode, "share": row.candidate_share}
+            for row in package.candidacies.all()
+        ],
+        "metrics": manifest.get("metrics", []),
+    }
+
+
+def package_reference(package: ModelPackage | None) -> dict[str, Any] | None:
+    """Just enough of a package to name it and link to it."""
+    if package is None:
+        return None
+    return {"digest": package.pk, "name": package.name, "version": package.version, "title": package.manifest.get("title", "")}
+
+
+def request_document(request: DeploymentRequest) -> dict[str, Any]:
+    return {
+        "id": str(request.pk),
+        "kind": request.kind,
+        "name": request.deployment_name,
+        **scope_of(request.site),
+        "package": package_reference(request.package),
+        "candidate_mode": request.candidate_mode or None,
+        "candidate_share": request.candidate_share or None,
+        "rules": request.rules,
+        "reason": request.reason,
+        "requested_by": person(request.requested_by),
+        "requested_at": moment(request.requested_at),
+        "apply_at": moment(request.apply_at),
+        "state": request.state,
+        "decided_by": person(request.decided_by),
+        "decided_at": moment(request.decided_at),
+        "decision_reason": request.decision_reason,
+        "applied_at": moment(request.applied_at),
+        "failure": failure_words(request.failure_code),
+    }
+
+
+def change_document(change: DeploymentChange) -> dict[str, Any]:
+    return {
+        "id": change.pk,
+        "name": change.deployment.name,
+        **scope_of(change.deployment.site),
+        "kind": change.kind,
+        "previous": package_reference(change.previous),
+        "package": package_reference(change.package),
+        "changed_by": person(change.changed_by),
+        "approved_by": person(change.approved_by),
+        "reason": change.reason,
+        "detail": change.detail,
+        "changed_at": moment(change.changed_at),
+    }
+
+
+def deployment_document(
+    deployment: Deployment,
+    *,
+    previous: ModelPackage | None,
+    pending: Sequence[DeploymentRequest],
+    history: Sequence[DeploymentChange],
+) -> dict[str, Any]:
+    """One pointer as administrators see it."""
+    candidate = None
+    if deployment.candidate is not None:
+        candidate = {
+            "package": package_document(deployment.candidate),
+            "mode": deployment.candidate_mode,
+            "share": deployment.candidate_share,
+            "since": moment(deployment.candidate_since),
+        }
+    return {
+        "id": str(deployment.pk),
+        "name": deployment.name,
+        **scope_of(deployment.site),
+        "package": package_document(deployment.package),
+        "activated_at": moment(deployment.activated_at),
+        "candidate": candidate,
+        "rules": deployment.rules,
+        "previous": package_reference(previous),
+        "pending": [request_document(request) for request in pending],
+        "history": [change_document(change) for change in history],
+    }
