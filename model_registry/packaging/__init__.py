@@ -10,12 +10,16 @@ from model_registry.packaging.manifest import (
     summary,
 )
 from model_registry.packaging.package import (
+    MODEL_BYTES_MAXIMUM,
+    SIGNATURE_NAME,
     DigestMismatch,
     InvalidPackage,
     Package,
     PackageError,
     PackageMissing,
+    PackageTooLarge,
     file_entries,
+    manifest_check,
     package_read,
     package_verify,
     package_write,
@@ -24,6 +28,8 @@ from model_registry.packaging.profile import PreprocessingProfile
 
 __all__ = [
     "MANIFEST_NAME",
+    "MODEL_BYTES_MAXIMUM",
+    "SIGNATURE_NAME",
     "DigestMismatch",
     "FileEntry",
     "GoldenCase",
@@ -32,8 +38,10 @@ __all__ = [
     "Package",
     "PackageError",
     "PackageMissing",
+    "PackageTooLarge",
     "PreprocessingProfile",
     "file_entries",
+    "manifest_check",
     "manifest_digest",
     "manifest_read",
     "package_read",
