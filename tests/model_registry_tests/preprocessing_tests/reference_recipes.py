@@ -122,12 +122,19 @@ def s3_zero_mask(levels: np.ndarray) -> np.ndarray:
 
 
 def s3_breast_mask(levels: np.ndarray) -> np.ndarray:
-    """The breast found at 512 pixels, everything else black, and the breast itself as the fourth channel."""
+    """Everything but the breast black, and the breast itself as the fourth channel."""
     rows, columns = levels.shape
     ratio = 512 / max(rows, columns)
     working = (round(columns * ratio), round(rows * ratio))
     grey = cv2.resize(levels.astype(np.float32), working, interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR)
-    smooth = cv2.GaussianBlur(grey, (0, 0), 2)
+    breast = (cv2.resize(breast_mask(grey) * 255, (columns, rows)) > 127).astype(np.uint8)
+    picture = _opencv(levels * breast, 224, 224)
+    return np.stack([picture, picture, picture, cv2.resize(breast.astype(np.float32), (224, 224))], axis=-1)
+
+
+def breast_mask(grey: np.ndarray) -> np.ndarray:
+    """The breast in a picture of 0–255 whose longer side is 512, as uint8 0 or 1: the shipped model's recipe, written again."""
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 2)
     otsu, _ = cv2.threshold(np.rint(smooth).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
     mask = (smooth > max(np.percentile(smooth, 5) + 8, min(0.35 * otsu, 40), 12)).astype(np.uint8)
     mask[:4], mask[-4:], mask[:, :4], mask[:, -4:] = 0, 0, 0, 0
@@ -137,9 +144,27 @@ def s3_breast_mask(levels: np.ndarray) -> np.ndarray:
         mask = (labels == 1 + statistics[1:, cv2.CC_STAT_AREA].argmax()).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(mask, contours, -1, 1, cv2.FILLED)
-    breast = (cv2.resize(mask * 255, (columns, rows)) > 127).astype(np.uint8)
-    picture = _opencv(levels * breast, 224, 224)
-    return np.stack([picture, picture, picture, cv2.resize(breast.astype(np.float32), (224, 224))], axis=-1)
+    return mask
+
+
+def recipe_c(grey_levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The shipped model's recipe, straight from its description: value and mask, for a picture whose longer side is 512."""
+    mask = breast_mask(grey_levels)
+    left, top, width, height = cv2.boundingRect(mask)
+    mask, levels = mask[top : top + height, left : left + width], grey_levels[top : top + height, left : left + width]
+    edge = round(0.12 * width)
+    if mask[:, -edge:].sum() > mask[:, :edge].sum():
+        mask, levels = mask[:, ::-1], levels[:, ::-1]
+    low, high = np.percentile(levels[mask > 0].astype(np.float64), (1, 99.5))
+    values = np.clip((levels - low) / (high - low), 0, 1.3) * mask
+    scale = min(376 / height, 248 / width)
+    size = (round(width * scale), round(height * scale))
+    canvas = np.zeros((384, 256, 2), np.float32)
+    start = (384 - size[1]) // 2
+    for channel, plane in enumerate((values.astype(np.float32), mask.astype(np.float32))):
+        resized = cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_AREA)
+        canvas[start : start + size[1], 2 : 2 + size[0], channel] = resized
+    return canvas[..., 0], canvas[..., 1]
 
 
 def unet_fit(levels: np.ndarray) -> np.ndarray:

@@ -32,6 +32,7 @@ from model_registry.preprocessing import (
 )
 from model_registry.preprocessing.affine import points_apply
 from tests.model_registry_tests.preprocessing_tests.factories import dicom_bytes, png_bytes
+from tests.model_registry_tests.preprocessing_tests.reference_recipes import recipe_c
 
 RECIPE: tuple[ProfileStep, ...] = (
     ReduceTo(longer_side=512),
@@ -58,35 +59,6 @@ def film(*, mirrored: bool = False) -> np.ndarray:
     pixels[:, 500:506] = 230
     pixels[20:60, 420:480] = 250
     return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
-
-
-def recipe_c(grey_levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The shipped model's recipe, straight from its description, without any of the room's code."""
-    smooth = cv2.GaussianBlur(grey_levels.astype(np.float32), (0, 0), 2)
-    otsu, _ = cv2.threshold(np.rint(smooth).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    mask = (smooth > max(np.percentile(smooth, 5) + 8, min(0.35 * otsu, 40), 12)).astype(np.uint8)
-    mask[:4], mask[-4:], mask[:, :4], mask[:, -4:] = 0, 0, 0, 0
-    for diameter in (11, 25):
-        mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter)))
-        _, labels, statistics, _ = cv2.connectedComponentsWithStats(mask)
-        mask = (labels == 1 + statistics[1:, cv2.CC_STAT_AREA].argmax()).astype(np.uint8)
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(mask, contours, -1, 1, cv2.FILLED)
-    left, top, width, height = cv2.boundingRect(mask)
-    mask, levels = mask[top : top + height, left : left + width], grey_levels[top : top + height, left : left + width]
-    edge = round(0.12 * width)
-    if mask[:, -edge:].sum() > mask[:, :edge].sum():
-        mask, levels = mask[:, ::-1], levels[:, ::-1]
-    low, high = np.percentile(levels[mask > 0].astype(np.float64), (1, 99.5))
-    values = np.clip((levels - low) / (high - low), 0, 1.3) * mask
-    scale = min(376 / height, 248 / width)
-    size = (round(width * scale), round(height * scale))
-    canvas = np.zeros((384, 256, 2), np.float32)
-    start = (384 - size[1]) // 2
-    for channel, plane in enumerate((values.astype(np.float32), mask.astype(np.float32))):
-        resized = cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_AREA)
-        canvas[start : start + size[1], 2 : 2 + size[0], channel] = resized
-    return canvas[..., 0], canvas[..., 1]
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

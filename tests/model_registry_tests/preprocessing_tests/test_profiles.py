@@ -14,6 +14,7 @@ from model_registry.phantom import phantom_study
 from model_registry.preprocessing import image_decode, image_prepare
 from model_registry.preprocessing.profiles import FOLDER, ProfileError, profile_named, profile_names, profile_read
 from model_registry.training.recipe import FILM_MLO_PROFILE
+from tests.model_registry_tests.preprocessing_tests.factories import png_bytes
 
 # name → tensor shape and the largest value the first layer of its networks expects
 SHAPES = {
@@ -65,6 +66,17 @@ def test_a_profile_makes_the_shape_and_range_its_networks_expect(name: str) -> N
     if shape[2] >= 3:
         np.testing.assert_array_equal(prepared.tensor[..., 1], picture)
         np.testing.assert_array_equal(prepared.tensor[..., 2], picture)
+
+
+@pytest.mark.parametrize("hw", [(1, 1), (2, 3), (1, 5000), (3000, 2)])
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_picture_of_any_size_becomes_a_finite_tensor(name: str, hw: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, hw, dtype=np.uint8)
+    prepared = image_prepare(image=image_decode(data=png_bytes(pixels), media_type="image/png"), profile=profile_named(name))
+    assert prepared.tensor.shape == SHAPES[name][0]
+    assert np.isfinite(prepared.tensor).all()
+    assert prepared.tensor.max() <= SHAPES[name][1]
+    assert prepared.tensor.min() >= 0
 
 
 def test_the_mask_profiles_fill_the_fourth_channel_from_the_picture_alone_or_not_at_all() -> None:

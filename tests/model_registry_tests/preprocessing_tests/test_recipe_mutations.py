@@ -29,7 +29,7 @@ from model_registry.preprocessing import DecodedImage, image_decode
 from tests.model_registry_tests.preprocessing_tests.reference_packages import LABELS, reference_package
 
 # one profile for each recipe and input variant; sizes of one recipe differ in nothing else
-PROFILES = ("clahe-227", "rgb-224", "grey-244", "grey-224", "grey-mask-224", "grey-zero-mask-224", "rgb255-260", "grey-256")
+PROFILES = ("clahe-227", "rgb-224", "grey-244", "grey-224", "grey-mask-224", "rgb255-260", "grey-256")
 KERNELS: tuple[str, ...] = get_args(Resize.model_fields["kernel"].annotation)
 Mutation = Callable[[Sequence[ProfileStep]], list[ProfileStep]]
 

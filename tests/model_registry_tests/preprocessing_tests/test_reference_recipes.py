@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_registry.phantom import phantom_study
 from model_registry.preprocessing import PreprocessingError, image_decode, image_prepare
 from model_registry.preprocessing.profiles import profile_named
-from tests.model_registry_tests.preprocessing_tests.reference_recipes import RECIPES, dicom_levels, variants
+from tests.model_registry_tests.preprocessing_tests.reference_recipes import RECIPES, dicom_levels, recipe_c, variants
 
 VARIANTS = (
     "mono2, 12 bits, one window",
@@ -51,6 +52,17 @@ def test_every_variant_is_tried() -> None:
 def test_a_dicom_object_becomes_the_tensor_its_system_would_make(variant: str, profile: str) -> None:
     data = variants()[variant].to_bytes()
     assert_same(tensor_of(data, profile=profile), RECIPES[profile](dicom_levels(data)), profile=profile)
+
+
+@pytest.mark.parametrize("polarity", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("view", [0, 3])
+def test_the_shipped_models_recipe_holds_from_dicom_bytes_for_both_sides_and_polarities(view: int, polarity: str) -> None:
+    study = phantom_study(seed=6, size_hw=(512, 431), photometric_interpretation=polarity)  # type: ignore[arg-type]
+    data = study[view].to_dicom_bytes()
+    values, mask = recipe_c(dicom_levels(data))
+    found = tensor_of(data, profile="film-384x256")
+    np.testing.assert_array_equal(found[..., 1], mask)
+    np.testing.assert_allclose(found[..., 0], values, rtol=0, atol=1e-5)
 
 
 def test_the_variants_are_told_apart_by_every_step_they_stand_for() -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from inference_worker.contract.failures import CodedError
 from inference_worker.contract.results import StudyResult
-from model_registry.export.golden import drawings
-from model_registry.packaging import Package
+from model_registry.export.golden import drawings, golden_contents
+from model_registry.packaging import Package, package_write
+from model_registry.packaging.profile import Clahe, Display, PreprocessingProfile, Resize, Scale
+from model_registry.preprocessing.profiles import profile_named
 from tests.inference_worker_tests.factories import Bench
 from tests.model_registry_tests.preprocessing_tests.reference_packages import LABELS, answer, reference_package
 from tests.model_registry_tests.preprocessing_tests.reference_recipes import RECIPES, dicom_levels, variants
@@ -80,10 +82,10 @@ def test_a_package_whose_labels_changed_places_never_serves(bench: Bench) -> Non
     assert "Malignant" in caught.value.detail
 
 
-def test_a_zoo_network_scores_dicom_bytes_as_keras_scores_the_independent_tensor(bench: Bench) -> None:
+def test_a_zoo_network_scores_dicom_bytes_as_keras_does_and_serves_with_no_other_profile(
+    bench: Bench,
+) -> None:
     from model_registry.export.onnx_export import keras_to_onnx
-    from model_registry.packaging import package_write
-    from model_registry.preprocessing.profiles import profile_named
     from model_registry.zoo.registry import zoo_build
 
     import keras  # isort: skip  # after the room has chosen the backend
@@ -103,8 +105,6 @@ def test_a_zoo_network_scores_dicom_bytes_as_keras_scores_the_independent_tensor
 
     exported = keras_to_onnx(zoo_model=zoo_model)
     template = reference_package(bench.folder / "template", "clahe-227", images=drawings()).manifest
-    from model_registry.export.golden import golden_contents
-
     golden, cases = golden_contents(model=exported.explained, profile=profile_named("clahe-227"), tolerance=1e-3, classes=classes)
     manifest = template.model_dump(exclude={"files", "golden"}) | {
         "golden": cases,
@@ -116,3 +116,18 @@ def test_a_zoo_network_scores_dicom_bytes_as_keras_scores_the_independent_tensor
     for image, by_keras, logits in zip(study_run(bench, package).images, probabilities, expected, strict=True):
         np.testing.assert_allclose(list((image.probabilities or {}).values()), by_keras, atol=1e-4)
         np.testing.assert_allclose(list((image.logits or {}).values()), logits, atol=1e-4 * max(1.0, np.abs(expected).max()))
+    right = package.manifest.preprocessing.steps
+    for wrong in (
+        [step for step in right if not isinstance(step, Clahe)],
+        [step.model_copy(update={"voi": "full_range"}) if isinstance(step, Display) else step for step in right],
+        [step.model_copy(update={"kernel": "pil.nearest"}) if isinstance(step, Resize) else step for step in right],
+        [step for step in right if not isinstance(step, Scale)],
+    ):
+        profile = PreprocessingProfile(name="wrong", steps=tuple(wrong))
+        mutated = package_write(
+            folder=bench.folder / f"wrong-{len(list(bench.folder.iterdir()))}",
+            manifest=manifest | {"preprocessing": profile},
+            contents=contents,
+        )
+        with pytest.raises(CodedError, match="model:golden_mismatch"):
+            study_run(bench, mutated)
