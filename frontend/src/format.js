@@ -6,6 +6,7 @@ const percentFormat = new Intl.NumberFormat(locale, {
   minimumFractionDigits: 1,
   maximumFractionDigits: 1,
 });
+const countFormat = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const relativeFormat = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
 const dateFormat = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
 
@@ -24,6 +25,18 @@ export function significant(value, digits = 3) {
   const size = Math.abs(value);
   if (size < 1e-4 || size >= 1e5) return value.toExponential(digits - 1);
   return String(Number(value.toPrecision(digits)));
+}
+
+/** A whole number with thousands apart: 12,340. */
+export function count(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return t('common.none');
+  return countFormat.format(Math.round(value));
+}
+
+/** Square millimetres with three significant digits, whole from 100 upward: 4.25 mm², 1,234 mm². */
+export function area(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return t('common.none');
+  return `${value >= 100 ? count(value) : significant(value)}\u00a0mm²`;
 }
 
 /** Seconds as “340 ms”, “8 s”, “3 min”, “1 h 20 min”. */

@@ -199,7 +199,7 @@ describe('a job in words', () => {
     [{ queue_position: 1, eta_seconds: 6 }, 'Next in the queue · about 6 s left'],
     [{ queue_position: 14, eta_seconds: 190 }, 'Position 14 in the queue · about 3 min left'],
     [{ queue_position: 2, attempt: 2 }, 'Position 2 in the queue · attempt 2 of 3'],
-    [{ status: 'RUNNING', stage: 'EXPLAINING', eta_seconds: 0.2 }, 'Heatmaps · about 1 s left'],
+    [{ status: 'RUNNING', stage: 'EXPLAINING', eta_seconds: 0.2 }, 'Drawing · about 1 s left'],
     [{ status: 'RUNNING', stage: null }, 'Starting'],
     [
       {

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from inference_worker.heatmaps import LAYER_OPACITY, LEVELS, colours, opacities
+from inference_worker.segmentation import outline_palette
 
 STYLE_SHEET = Path(__file__).resolve().parents[2] / "frontend" / "styles" / "_view.scss"
 STOP = re.compile(r"#([0-9a-f]{6}|[0-9a-f]{3})\b(?:\s+([0-9.]+)%)?")
@@ -41,3 +42,10 @@ def test_between_the_stops_the_legend_strays_little_from_the_scale() -> None:
     levels = np.linspace(0.0, 1.0, LEVELS)
     legend = np.stack([np.interp(levels, shares, channel) for channel in np.transpose(shown)], axis=1)
     assert np.abs(legend - on_black).max() <= 8
+
+
+def test_the_line_in_the_legend_has_the_colour_of_the_outline() -> None:
+    palette, _ = outline_palette()
+    line = f"#{palette[6:9].hex()}"
+    assert f"$outline: {line};" in STYLE_SHEET.read_text()
+    assert f"border: 2px solid {line};" in STYLE_SHEET.with_name("_viewer.scss").read_text()

@@ -63,16 +63,27 @@ export function heatmapWords(image, target) {
   ];
 }
 
-/** The layer's <img>, or null where there is nothing to draw: a zero map stays blank. `onFail` when it does not load. */
-export function heatmapImage(image, target, { viewName, onFail }) {
+/**
+ * The layer's <img>, or null where there is nothing to draw: a zero map stays blank. `onFail` when it does not load; `alt` for
+ * maps that are no heatmaps.
+ */
+export function heatmapImage(image, target, { viewName, onFail, alt = 'result.heatmapAlt' }) {
   const map = heatmapOf(image, target);
   const address = artifactUrl(map?.url);
   if (!address || mapStanding(map).kind === 'zero') return null;
   return h('img', {
     className: 'view__heatmap',
     src: address,
-    alt: t('result.heatmapAlt', { target: targetName(target), view: viewName }),
+    alt: t(alt, { target: targetName(target), view: viewName }),
     draggable: 'false',
     onError: onFail,
   });
+}
+
+/** The line around a mask's regions, or null where there is none. It does not fade with the layer. */
+export function outlineImage(image, target) {
+  const address = artifactUrl(heatmapOf(image, target)?.outline_url);
+  if (!address) return null;
+  // the layer has the words; the line repeats them
+  return h('img', { className: 'view__outline', src: address, alt: '', draggable: 'false' });
 }

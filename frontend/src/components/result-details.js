@@ -4,6 +4,7 @@ import { digestShort, duration, percent, significant } from '../format.js';
 import { t, tOr } from '../strings/index.js';
 import { heatmapOf } from './heatmap-layer.js';
 import { icon } from './icons.js';
+import { isSegmentation } from './mask.js';
 
 function numberRows(result, nameOf) {
   const sides = { R: t('result.right'), L: t('result.left') };
@@ -42,7 +43,7 @@ function numberRows(result, nameOf) {
 }
 
 export function numbersCard(result, { nameOf }) {
-  const columns = ['where', 'klass', 'logit', 'probability', 'calibrated', 'map'];
+  const columns = ['where', 'klass', 'logit', 'probability', 'calibrated', isSegmentation(result) ? 'mask' : 'map'];
   return h(
     'details',
     { className: 'card numbers' },
@@ -118,7 +119,9 @@ export function provenanceCard(result, { onCopy }) {
         t('result.preprocessing'),
         h('code', { title: model.preprocessing_digest }, digestShort(model.preprocessing_digest)),
       ),
-      fact(t('result.explanation'), model.explanation_method),
+      isSegmentation(result)
+        ? fact(t('result.task'), t('result.mask'))
+        : fact(t('result.explanation'), model.explanation_method),
       fact(t('result.provider'), result.provider),
       use?.views?.length > 0 && fact(t('result.intendedViews'), use.views.join(', ')),
       use?.acquisitions?.length > 0 && fact(t('result.intendedAcquisitions'), use.acquisitions.join(', ')),

@@ -3,8 +3,9 @@ import { artifactUrl } from '../api.js';
 import { viewName } from '../dicom/hanging.js';
 import { h } from '../dom.js';
 import { t } from '../strings/index.js';
-import { heatmapImage, heatmapOf, heatmapWords } from './heatmap-layer.js';
+import { heatmapImage, heatmapOf, heatmapWords, outlineImage } from './heatmap-layer.js';
 import { icon } from './icons.js';
+import { isSegmentation, maskWords } from './mask.js';
 import { suspicionMark } from './suspicion-mark.js';
 
 export const viewTitle = (image) => viewName(image) || t('result.viewUnknown');
@@ -31,6 +32,7 @@ function downloadLink(address, name, words) {
 
 /** Returns { node, heatmapShow({ target, on }) }. `onEnlarge(image)` when the reader wants this view alone. */
 export function viewCardCreate(image, result, { onEnlarge }) {
+  const masks = isSegmentation(result);
   const own = cautionsOwn(image, result.images);
   const title = viewTitle(image);
   const side = image.image_laterality === 'R' ? 'right' : image.image_laterality === 'L' ? 'left' : 'none';
@@ -100,17 +102,22 @@ export function viewCardCreate(image, result, { onEnlarge }) {
   return {
     node,
     heatmapShow({ target, on }) {
-      place.querySelector('.view__heatmap')?.remove();
+      for (const layer of place.querySelectorAll('.view__heatmap, .view__outline')) layer.remove();
       linksDraw(target);
       if (image.assessment === 'not_assessable') return;
       if (!on) {
-        words.replaceChildren(h('p', { className: 'map-words map-words--small' }, t('result.heatmapOff')));
+        words.replaceChildren(
+          h('p', { className: 'map-words map-words--small' }, t(masks ? 'result.maskOff' : 'result.heatmapOff')),
+        );
         return;
       }
-      words.replaceChildren(...heatmapWords(image, target));
-      const onFail = () => words.replaceChildren(h('p', { className: 'map-words' }, t('result.heatmapFailed')));
-      const layer = heatmapImage(image, target, { viewName: title, onFail });
-      if (layer) place.append(layer);
+      words.replaceChildren(...(masks ? maskWords : heatmapWords)(image, target));
+      const failed = t(masks ? 'result.maskFailed' : 'result.heatmapFailed');
+      const onFail = () => words.replaceChildren(h('p', { className: 'map-words' }, failed));
+      const alt = masks ? 'result.maskAlt' : 'result.heatmapAlt';
+      place.append(
+        ...[heatmapImage(image, target, { viewName: title, onFail, alt }), outlineImage(image, target)].filter(Boolean),
+      );
     },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The views in mammography hanging with one set of heatmap controls for all: on or off, target, opacity, legend.
+ * The views in mammography hanging with one set of controls for the heatmaps or masks of all: on or off, target, opacity, legend.
  * Previews only; the true 16-bit pixels are not shown here.
  */
 import { hangingOrder, viewName } from '../dicom/hanging.js';
@@ -7,11 +7,23 @@ import { h, styleSet } from '../dom.js';
 import { t } from '../strings/index.js';
 import { targetName } from './heatmap-layer.js';
 import { icon } from './icons.js';
+import { isSegmentation, maskLegend } from './mask.js';
 import { viewCardCreate } from './view-card.js';
 
 const opacityStep = 10;
 
-function controls({ targets, state, onChange }) {
+function heatmapLegend() {
+  return h(
+    'div',
+    { className: 'viewer__legend', role: 'img', 'aria-label': t('result.legend') },
+    h('span', {}, t('result.legendLow')),
+    h('span', { className: 'scale__bar' }),
+    h('span', {}, t('result.legendHigh')),
+  );
+}
+
+function controls({ targets, state, masks, onChange }) {
+  const name = t(masks ? 'result.mask' : 'result.heatmap');
   const toggle = h('input', {
     className: 'form-check-input',
     type: 'checkbox',
@@ -33,17 +45,17 @@ function controls({ targets, state, onChange }) {
   const output = h('output', { className: 'viewer__percent', for: 'heatmap-opacity' }, `${state.opacity}%`);
   const node = h(
     'div',
-    { className: 'viewer__controls', role: 'group', 'aria-label': t('result.heatmap') },
+    { className: 'viewer__controls', role: 'group', 'aria-label': name },
     h(
       'div',
       { className: 'form-check form-switch viewer__switch' },
       toggle,
-      h('label', { className: 'form-check-label', for: 'heatmap-on' }, t('result.heatmap')),
+      h('label', { className: 'form-check-label', for: 'heatmap-on' }, name),
     ),
     h(
       'fieldset',
       { className: 'viewer__targets' },
-      h('legend', {}, t('result.target')),
+      h('legend', {}, t(masks ? 'result.maskTarget' : 'result.target')),
       h(
         'div',
         { className: 'segmented' },
@@ -70,13 +82,7 @@ function controls({ targets, state, onChange }) {
       slider,
       output,
     ),
-    h(
-      'div',
-      { className: 'viewer__legend', role: 'img', 'aria-label': t('result.legend') },
-      h('span', {}, t('result.legendLow')),
-      h('span', { className: 'scale__bar' }),
-      h('span', {}, t('result.legendHigh')),
-    ),
+    masks ? maskLegend() : heatmapLegend(),
   );
   return {
     node,
@@ -147,7 +153,8 @@ export function viewerCreate(result) {
     cards.set(image.id, card);
     return card.node;
   };
-  const bar = controls({ targets, state, onChange: apply });
+  const masks = isSegmentation(result);
+  const bar = controls({ targets, state, masks, onChange: apply });
   hanging.append(...grid(result, cardOf).flat(Infinity).filter(Boolean));
   apply({ on: state.on });
 
@@ -171,7 +178,7 @@ export function viewerCreate(result) {
       'p',
       { className: 'viewer__foot' },
       h('span', { className: 'viewer__research' }, icon('warning'), t('disclaimer.short')),
-      h('span', { className: 'viewer__keys' }, t('result.shortcuts')),
+      h('span', { className: 'viewer__keys' }, t(masks ? 'result.maskShortcuts' : 'result.shortcuts')),
     ),
   );
 }
