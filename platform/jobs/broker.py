@@ -21,6 +21,8 @@ from inference_worker.contract.queues import (
     APPLY_EVENTS_TASK,
     CANCEL_COMMAND,
     LEDGER_QUEUE,
+    MAINTENANCE_QUEUE,
+    RUN_CHECK_TASK,
     RUN_ORDER_TASK,
     celery_settings,
 )
@@ -90,6 +92,17 @@ def orders_publish(*, orders: Sequence[dict[str, Any]]) -> None:
                 task_id=f"{order['job_id']}.{order['attempt']}",
                 producer=producer,
                 ignore_result=True,
+            )
+
+
+def checks_publish(*, orders: Sequence[dict[str, Any]]) -> None:
+    """Give registry work to its queue. Raises BrokerUnavailable."""
+    app = celery_app()
+    with _translated(), app.producer_pool.acquire(block=True, timeout=_CONNECT_SECONDS) as producer:
+        for order in orders:
+            task_id = f"{order['check_id']}.{order['attempt']}"
+            app.send_task(
+                RUN_CHECK_TASK, args=[order], queue=MAINTENANCE_QUEUE, task_id=task_id, producer=producer, ignore_result=True
             )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 
+from catalog.checks import check_order, checks_due, checks_published, checks_republish
 from catalog.requests import requests_apply_due
 from common import clock
 from inference_worker.contract.queues import ORDER_QUEUES
@@ -31,6 +32,7 @@ _CHUNK = 25
 _EPOCH_INTERVAL_SECONDS = 1.0
 _HEARTBEAT_INTERVAL_SECONDS = 5.0
 _SCHEDULE_INTERVAL_SECONDS = 1.0
+_CHECKS_INTERVAL_SECONDS = 0.5
 _PAUSE_FIRST_SECONDS = 0.5
 _PAUSE_MAXIMUM_SECONDS = 15.0
 _EPOCH_NAME = "orders"
@@ -76,9 +78,19 @@ def _chunk_dispatch(queue: str) -> int:
     return len(rows)
 
 
+def checks_dispatch() -> int:
+    """Publish registry work that is due; returns how much. Raises BrokerUnavailable."""
+    with transaction.atomic():
+        due = checks_due()
+        if due:
+            broker.checks_publish(orders=[check_order(check).to_wire() for check in due])
+            checks_published(due)
+    return len(due)
+
+
 def orders_republish() -> int:
     """Put every order that the broker was holding back into the outbox; returns how many."""
-    return OutboxMessage.objects.filter(done=False, published_at__isnull=False).update(published_at=None)
+    return checks_republish() + OutboxMessage.objects.filter(done=False, published_at__isnull=False).update(published_at=None)
 
 
 def epoch_check() -> int:
@@ -119,6 +131,7 @@ class DispatchLoop:
             self._every("reaper", settings.REAPER_INTERVAL_SECONDS, reaper_pass)
             self._every("epoch", _EPOCH_INTERVAL_SECONDS, epoch_check)
             self._every("scheduled deployments", _SCHEDULE_INTERVAL_SECONDS, requests_apply_due)
+            self._every("checks", _CHECKS_INTERVAL_SECONDS, checks_dispatch)
             self._every("ping", _HEARTBEAT_INTERVAL_SECONDS, broker.ledger_ping)
             orders_dispatch()
         except (broker.BrokerUnavailable, OperationalError, InterfaceError) as error:

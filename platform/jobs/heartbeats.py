@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.db import transaction
 
+from catalog.checks import leases_extend as checks_leases_extend
 from common import clock
 from inference_worker.contract.events import WorkerHeartbeat
 from jobs import broker
@@ -39,6 +40,7 @@ _STATUS_FIELDS = [
     "provider",
     "provider_reason",
     "loaded_packages",
+    "refused_packages",
     "resident_memory_bytes",
     "software_version",
 ]
@@ -66,6 +68,9 @@ def heartbeats_apply(*, heartbeats: Sequence[WorkerHeartbeat], now: datetime.dat
                 logger.warning("a heartbeat names a malformed job id")
     if held:
         _leases_extend(held=held, now=now)
+    checks_leases_extend(
+        [(reference.job_id, reference.attempt) for beat in newest.values() for reference in beat.checks[:_ACTIVE_MAXIMUM]]
+    )
 
 
 def _leases_extend(*, held: set[tuple[uuid.UUID, int]], now: datetime.datetime) -> None:
@@ -90,6 +95,7 @@ def _leases_extend(*, held: set[tuple[uuid.UUID, int]], now: datetime.datetime) 
 
 def _row(beat: WorkerHeartbeat, now: datetime.datetime) -> WorkerStatus:
     memory = beat.resident_memory_bytes
+    refused = list((beat.refused_packages or {}).items())
     return WorkerStatus(
         name=plain_text(beat.worker, 100),
         kind=WORKER,
@@ -99,6 +105,7 @@ def _row(beat: WorkerHeartbeat, now: datetime.datetime) -> WorkerStatus:
         provider=plain_text(beat.provider or "", 64),
         provider_reason=plain_text(beat.provider_reason or "", 300),
         loaded_packages=[plain_text(digest, 71) for digest in beat.loaded_packages[:100]],
+        refused_packages={plain_text(str(digest), 71): plain_text(str(code), 64) for digest, code in refused[:100]},
         resident_memory_bytes=None if memory is None else max(0, min(memory, _BIG_INTEGER_MAXIMUM)),
         software_version=plain_text(beat.software_version or "", 40),
     )

@@ -18,7 +18,9 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
+from catalog.checks import check_apply
 from common import clock
+from inference_worker.contract.checks import CheckEvent
 from inference_worker.contract.events import EventKind, WorkerHeartbeat, event_from_wire
 from inference_worker.contract.events import JobEvent as ReportedEvent
 from inference_worker.contract.failures import failure_for
@@ -35,12 +37,15 @@ logger = logging.getLogger(__name__)
 _EVENT_ID_MAXIMUM = 48  # leaves room for the suffix of an implied start
 #: One event that the database, or the way to it, will never take: a lone surrogate, a moment before the first year.
 _REFUSALS = (DatabaseError, ValueError, OverflowError)
+#: What a message may hold besides reports about jobs.
+_Other = WorkerHeartbeat | CheckEvent
 _CODE = re.compile(r"(input|model|system):[a-z_]{1,50}")
 
 
 @dataclass(slots=True)
 class LedgerSummary:
-    """How many events met which fate: applied, repeated, stale, refused, unreadable, unknown_job, heartbeat."""
+    """How many events met which fate: applied, repeated, stale, refused, unreadable, unknown_job, heartbeat,
+    check, check_ignored."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -58,23 +63,23 @@ class _Report:
 def events_apply(events: Sequence[Mapping[str, Any]]) -> LedgerSummary:
     """Apply one message. Raises OperationalError or InterfaceError when the database is away: deliver the message again."""
     summary = LedgerSummary()
-    reports, heartbeats = _read(events, summary)
+    reports, others = _read(events, summary)
     try:
-        _reports_apply(reports, heartbeats, summary)
+        _reports_apply(reports, others, summary)
     except (OperationalError, InterfaceError):
         raise
     except _REFUSALS:
         logger.exception("ledger: a batch of %d events cannot be stored whole; applying one by one", len(reports))
-        _apply_singly(reports, heartbeats, summary)
+        _apply_singly(reports, others, summary)
     return summary
 
 
-def _apply_singly(reports: list[_Report], heartbeats: list[WorkerHeartbeat], summary: LedgerSummary) -> None:
-    pieces: list[tuple[list[_Report], list[WorkerHeartbeat]]] = [([report], []) for report in reports]
-    pieces += [([], [heartbeat]) for heartbeat in heartbeats]
-    for some_reports, some_heartbeats in pieces:
+def _apply_singly(reports: list[_Report], others: list[_Other], summary: LedgerSummary) -> None:
+    pieces: list[tuple[list[_Report], list[_Other]]] = [([report], []) for report in reports]
+    pieces += [([], [other]) for other in others]
+    for some_reports, some_others in pieces:
         try:
-            _reports_apply(some_reports, some_heartbeats, summary)
+            _reports_apply(some_reports, some_others, summary)
         except (OperationalError, InterfaceError):
             raise
         except _REFUSALS:
@@ -82,20 +87,23 @@ def _apply_singly(reports: list[_Report], heartbeats: list[WorkerHeartbeat], sum
             summary.counts["refused"] += 1
 
 
-def _read(events: Sequence[Mapping[str, Any]], summary: LedgerSummary) -> tuple[list[_Report], list[WorkerHeartbeat]]:
+def _read(events: Sequence[Mapping[str, Any]], summary: LedgerSummary) -> tuple[list[_Report], list[_Other]]:
     reports: list[_Report] = []
-    heartbeats: list[WorkerHeartbeat] = []
+    others: list[_Other] = []
     for data in events if isinstance(events, (list, tuple)) else ():
         try:
+            if data.get("kind") == EventKind.CHECK.value:
+                others.append(CheckEvent.from_wire(data))
+                continue
             event = event_from_wire(data)
             if isinstance(event, WorkerHeartbeat):
-                heartbeats.append(event)
+                others.append(event)
             else:
                 reports.append(_report(event))
         except (ContractViolation, AttributeError) as error:  # AttributeError: an item that is no mapping at all
             summary.counts["unreadable"] += 1
             logger.warning("ledger: unreadable event left out: %s", error)
-    return reports, heartbeats
+    return reports, others
 
 
 def _report(event: ReportedEvent) -> _Report:
@@ -114,17 +122,29 @@ def _report(event: ReportedEvent) -> _Report:
     return _Report(event=event, event_id=event_id, job_id=job_id, at=at)
 
 
-def _reports_apply(reports: list[_Report], heartbeats: list[WorkerHeartbeat], summary: LedgerSummary) -> None:
+def _reports_apply(reports: list[_Report], others: list[_Other], summary: LedgerSummary) -> None:
     counts: Counter[str] = Counter()
     with transaction.atomic():
         changes = JobChanges(now=clock.now())
         if reports:
             _job_reports_apply(reports, changes, counts)
         changes.save()
+        for check in others:
+            if isinstance(check, CheckEvent):
+                counts["check" if _check_applied(check) else "check_ignored"] += 1
+        heartbeats = [other for other in others if isinstance(other, WorkerHeartbeat)]
         if heartbeats:
             heartbeats_apply(heartbeats=heartbeats, now=changes.now)
             counts["heartbeat"] += len(heartbeats)
     summary.counts.update(counts)
+
+
+def _check_applied(event: CheckEvent) -> bool:
+    try:
+        return check_apply(event)
+    except ContractViolation as error:
+        logger.warning("ledger: unreadable check event left out: %s", error)
+        return False
 
 
 def _job_reports_apply(reports: list[_Report], changes: JobChanges, counts: Counter[str]) -> None:

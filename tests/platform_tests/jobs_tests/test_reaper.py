@@ -154,7 +154,7 @@ def test_a_pass_does_everything_and_says_what(job: Job, moving_clock: Clock) -> 
     events_apply([event("started", job), heartbeat()])
     moving_clock.advance(datetime.timedelta(days=2).total_seconds())
     done = reaper_pass()
-    assert done == {"leases_expired": 1, "timed_out": 0, "orders_lost": 0, "statuses_dropped": 1, "uploads_swept": 0}
+    assert {name: count for name, count in done.items() if count} == {"leases_expired": 1, "statuses_dropped": 1}
     assert not WorkerStatus.objects.exists()
 
 
