@@ -172,7 +172,13 @@ class Graph:
         return self.add_constant(np.asarray(list(values), dtype=np.int64))
 
     def emit(self, op_type: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
-        """Append a node and return the name of its last output. Constants are folded; an equal node is reused."""
+        """Append a node, return its last output's name. Constants are folded, transpositions joined, equal nodes reused."""
+        if op_type == "Transpose":
+            while (maker := self.added_by(inputs[0])) is not None and maker.op_type == "Transpose":
+                first = attribute(maker, "perm")
+                inputs, attributes = (maker.input[0],), {"perm": [first[axis] for axis in attributes["perm"]]}
+            if list(attributes["perm"]) == sorted(attributes["perm"]):
+                return inputs[0]
         key = (op_type, inputs, outputs, tuple(sorted((name, _hashable(value)) for name, value in attributes.items())))
         if key in self._shared:
             return self._shared[key]

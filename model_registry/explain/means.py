@@ -55,9 +55,13 @@ def _negated(graph: Graph, node: onnx.NodeProto, axes: list[int], rank: int) -> 
 
 def _transposed(graph: Graph, node: onnx.NodeProto, axes: list[int], rank: int) -> str | None:
     permutation = list(attribute(node, "perm"))
-    return graph.emit(
-        "Transpose", mean_emit(graph, node.input[0], [permutation[axis] for axis in axes], rank=rank), perm=permutation
-    )
+    mean = mean_emit(graph, node.input[0], [permutation[axis] for axis in axes], rank=rank)
+    maker = graph.added_by(mean)
+    sizes = graph.constant(maker.input[1]) if maker is not None and maker.op_type == "Reshape" else None
+    if maker is not None and sizes is not None and permutation[0] == 0 and sizes[0] == -1 and (sizes != 1).sum() <= 2:
+        # with one axis left beside the batch, no element changes places
+        return graph.reshape(maker.input[0], [int(sizes[axis]) for axis in permutation])
+    return graph.emit("Transpose", mean, perm=permutation)
 
 
 def _spread(graph: Graph, node: onnx.NodeProto, axes: list[int], rank: int) -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from model_registry.explain.columns import columns_stack
 from model_registry.explain.eigen import eigen_map
 from model_registry.explain.errors import GRADIENT_FREE, ExplainError
 from model_registry.explain.gradient import Gradient, gradient_of_score, node_gradient
@@ -123,18 +124,18 @@ def _weighted_maps(graph: Graph, scores: str, target: str, signs: list[tuple[int
     channels = graph.shape(target)[1]
     if channels is None:
         raise ExplainError(f"the number of channels of the CAM layer {target!r} is open")
+    nothing = graph.add_constant(np.zeros((1, channels, 1, 1), dtype=graph.dtype(target)))
+    means = {column: _mean_gradient(graph, scores, column, target) or nothing for column, _ in signs}
     weights = []
     for column, sign in signs:
-        mean = _mean_gradient(graph, scores, column, target)
-        if mean is None:
-            mean = graph.add_constant(np.zeros((1, channels, 1, 1), dtype=graph.dtype(target)))
-        rows = graph.reshape(mean, [-1, 1, channels])
+        rows = graph.reshape(means[column], [-1, 1, channels])
         weights.append(rows if sign > 0 else graph.emit("Neg", rows))
     if all(graph.constant(name) is not None for name in weights):
         kernel = graph.reshape(graph.emit("Concat", *weights, axis=1), [len(signs), channels, 1, 1])
         return graph.emit("Relu", graph.emit("Conv", target, kernel))
     flat = graph.emit("Reshape", target, graph.add_integers([0, 0, -1]))
-    stacked = graph.emit("Concat", *_same_batch(graph, weights, target), axis=1)
+    together = columns_stack(graph, list(means.values()), channels) if len(means) == len(signs) else None
+    stacked = together or graph.emit("Concat", *_same_batch(graph, weights, target), axis=1)
     maps = graph.emit("Relu", graph.emit("MatMul", stacked, flat))
     return graph.emit("Reshape", maps, _maps_shape(graph, target, len(signs)))
 
