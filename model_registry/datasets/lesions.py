@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 
@@ -29,3 +31,9 @@ def lesions_array(lesions: tuple[LesionCircle, ...]) -> np.ndarray:
     """(n, 4) float64: column, row, radius, label."""
     rows = [(lesion.column, lesion.row, lesion.radius, lesion.label) for lesion in lesions]
     return np.asarray(rows, dtype=np.float64).reshape(-1, 4)
+
+
+def circle_around(points: Sequence[tuple[float, float]] | np.ndarray) -> tuple[float, float, float]:
+    """The smallest circle around points (column, row): column, row and radius."""
+    (column, row), radius = cv2.minEnclosingCircle(np.asarray(points, dtype=np.float32).reshape(-1, 1, 2))
+    return float(column), float(row), float(radius)
