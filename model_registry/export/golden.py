@@ -15,9 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 
-from model_registry.export.errors import GoldenImageRefused, NotRunnable, WrongChannels, WrongInput
+from model_registry.export.errors import GoldenImageRefused, WrongChannels, WrongInput
+from model_registry.export.sessions import session_create, session_run
 from model_registry.packaging.manifest import TensorNames
 from model_registry.packaging.profile import PreprocessingProfile
 from model_registry.phantom.dicom import view_to_dicom
@@ -138,31 +138,6 @@ def media_type_of(data: bytes) -> str:
     return "image/jpeg" if data.startswith(b"\xff\xd8\xff") else "application/dicom"
 
 
-def session_create(model: onnx.ModelProto, *, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A CPU session. Raises NotRunnable."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
-        raise NotRunnable(f"ONNX Runtime does not take the model: {_first_line(error)}") from error
-
-
-def session_run(
-    session: onnxruntime.InferenceSession, *, names: TensorNames, batch: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits, probabilities and heatmaps of a batch. Raises NotRunnable, also where an answer is not finite."""
-    try:
-        found: Any = session.run([names.logits, names.probabilities, names.heatmaps], {names.image: batch})
-    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
-        raise NotRunnable(f"the model does not run on an image of shape {_sizes(batch.shape)}: {_first_line(error)}") from error
-    for name, values in zip((names.logits, names.probabilities, names.heatmaps), found, strict=True):
-        if not np.isfinite(values).all():
-            raise NotRunnable(f"{name} holds values that are not finite")
-    return found[0], found[1], found[2]
-
-
 def _drawing_levels(*, seed: int, chest_wall_right: bool, lesion_radius: float) -> np.ndarray:
     """(SIZE, SIZE) float64 in [0, 255]."""
     random = np.random.default_rng(seed)
@@ -191,7 +166,3 @@ def _plain_name(name: str) -> tuple[str, str]:
 
 def _sizes(shape: Sequence[int]) -> str:
     return "x".join(str(size) for size in shape)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -6,6 +6,7 @@ Knows no framework, no manifest and no gradients (explain).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -34,8 +35,9 @@ def _rename_in(graph: onnx.GraphProto, old: str, new: str) -> None:
             value.name = new
 
 
-def tensor_vacate(model: onnx.ModelProto, names: Iterable[str]) -> None:
-    """Rename tensors that happen to bear one of `names`, so that the name is free."""
+def tensor_vacate(model: onnx.ModelProto, names: Iterable[str]) -> dict[str, str]:
+    """Rename tensors that happen to bear one of `names`, so that the name is free. Returns old → new."""
+    renamed: dict[str, str] = {}
     taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
     taken |= {value.name for value in (*model.graph.input, *model.graph.output, *model.graph.initializer)}
     for name in names:
@@ -43,6 +45,8 @@ def tensor_vacate(model: onnx.ModelProto, names: Iterable[str]) -> None:
             fresh = next(candidate for index in range(len(taken) + 1) if (candidate := f"{name}/inner{index}") not in taken)
             tensor_rename(model, name, fresh)
             taken.add(fresh)
+            renamed[name] = fresh
+    return renamed
 
 
 def inputs_fed(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -74,7 +78,7 @@ def constant_add(model: onnx.ModelProto, name: str, value: np.ndarray) -> str:
     return name
 
 
-def node_add(model: onnx.ModelProto, operator: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+def node_add(model: onnx.ModelProto, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
     """Append a node named as its output."""
     model.graph.node.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
     return output
@@ -89,7 +93,7 @@ def suspicion_score_add(
         chosen = constant_add(model, f"{joined}/{part}_indices", np.asarray(indices, dtype=np.int64))
         columns = node_add(model, "Gather", [logits, chosen], f"{joined}/{part}_logits", axis=1)
         # axes moved from attribute to input with opset 18
-        axes: dict[str, object] = {"keepdims": 1}
+        axes: dict[str, Any] = {"keepdims": 1}
         inputs = [columns]
         if opset_of(model) >= 18:
             inputs.append(constant_add(model, f"{joined}/{part}_axes", np.asarray([1], dtype=np.int64)))

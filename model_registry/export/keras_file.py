@@ -11,22 +11,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import keras
 import tensorflow as tf
 
-import model_registry.zoo.dog_fpn  # noqa: F401  registers the layers that files of the zoo name
-import model_registry.zoo.registry  # noqa: F401
 from model_registry.export.errors import UnreadableKerasFile, UnsafeKerasFile
 from model_registry.export.keras_safety import (
+    OWN_PACKAGE,
     WEIGHTS,
     WEIGHTS_BYTES_MAXIMUM,
     config_parse,
     keras_archive_extract,
     weights_check,
 )
+from model_registry.zoo.dog_fpn.network import LogSumExpHead, TargetScores
+from model_registry.zoo.dog_fpn.stem import DogStem
+from model_registry.zoo.heads import SigmoidScores
+from model_registry.zoo.multi_branch import FirstChannels
 from model_registry.zoo.weights import weights_from_bytes
 
+OWN_LAYERS = {
+    OWN_PACKAGE + layer.__name__: layer for layer in (DogStem, FirstChannels, LogSumExpHead, SigmoidScores, TargetScores)
+}
 LEGACY = frozenset({".h5", ".hdf5"})
 # what Keras and TensorFlow raise on configurations and weights that do not fit
 _LOAD_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, RuntimeError, LookupError, NotImplementedError)
@@ -45,7 +51,7 @@ def keras_model_load(path: Path) -> Any:
             config = keras_archive_extract(path, folder)
 
             def build() -> Any:
-                model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+                model = keras.saving.deserialize_keras_object(config, custom_objects=OWN_LAYERS, safe_mode=True)
                 model.load_weights(str(folder / WEIGHTS))
                 return model
 
@@ -55,7 +61,9 @@ def keras_model_load(path: Path) -> Any:
             _copy(path, copy)
             weights_check(copy)
             _legacy_config_check(copy, path.name)
-            return _guarded(path, lambda: keras.saving.load_model(str(copy), compile=False, safe_mode=True))
+            return _guarded(
+                path, lambda: keras.saving.load_model(str(copy), custom_objects=OWN_LAYERS, compile=False, safe_mode=True)
+            )
     raise UnreadableKerasFile(f"{path.name}: only .keras and .h5 files hold a whole model")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 
 from model_registry.export.errors import UnreadableKerasFile, UnsafeKerasFile
 
@@ -28,29 +28,34 @@ DEPTH_MAXIMUM = 200
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 OWN_PACKAGE = "mammoserve>"
 
-_LAYERS = frozenset(
-    """Activation ActivityRegularization Add AlphaDropout Average AveragePooling2D BatchNormalization CenterCrop Concatenate Conv2D
-    Conv2DTranspose Convolution2D Convolution2DTranspose Cropping2D Dense DepthwiseConv2D Dot Dropout ELU Flatten
-    GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalAvgPool2D GlobalMaxPool2D GlobalMaxPooling2D GroupNormalization
-    Identity InputLayer LayerNormalization LeakyReLU MaxPool2D MaxPooling2D Maximum Minimum Multiply Normalization PReLU Permute
-    RandomBrightness RandomContrast RandomFlip RandomRotation RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape
-    Resizing SeparableConv2D SeparableConvolution2D Softmax SpatialDropout2D SpectralNormalization Subtract UnitNormalization
-    UpSampling2D ZeroPadding2D""".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_LAYERS = _words(
+    """Activation ActivityRegularization Add AlphaDropout Average AveragePooling2D BatchNormalization CenterCrop Concatenate
+    Conv2D Conv2DTranspose Convolution2D Convolution2DTranspose Cropping2D Dense DepthwiseConv2D Dot Dropout ELU Flatten
+    GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalAvgPool2D GlobalMaxPool2D GlobalMaxPooling2D
+    GroupNormalization Identity InputLayer LayerNormalization LeakyReLU MaxPool2D MaxPooling2D Maximum Minimum Multiply
+    Normalization PReLU Permute RandomBrightness RandomContrast RandomFlip RandomRotation RandomTranslation RandomZoom
+    ReLU RepeatVector Rescaling Reshape Resizing SeparableConv2D SeparableConvolution2D Softmax SpatialDropout2D
+    SpectralNormalization Subtract UnitNormalization UpSampling2D ZeroPadding2D"""
 )
-_INITIALIZERS = frozenset(
+_INITIALIZERS = _words(
     """Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal RandomNormal
-    RandomUniform TruncatedNormal VarianceScaling Zeros""".split()
+    RandomUniform TruncatedNormal VarianceScaling Zeros"""
 )
 _REGULARIZERS = frozenset({"L1", "L2", "L1L2", "OrthogonalRegularizer"})
 _CONSTRAINTS = frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"})
-_OPERATIONS = frozenset(
-    """Absolute Add Clip Concatenate Divide Exp ExpandDims GetItem Log Matmul Max Maximum Mean Min Minimum Multiply Negative Power
-    Repeat Reshape Sigmoid Softmax Softplus Sqrt Square Squeeze Stack Subtract Sum Tanh Transpose TrueDivide Relu Relu6 Silu
-    Gelu""".split()
+_OPERATIONS = _words(
+    """Absolute Add Clip Concatenate Divide Exp ExpandDims GetItem Log Matmul Max Maximum Mean Min Minimum Multiply Negative
+    Power Repeat Reshape Sigmoid Softmax Softplus Sqrt Square Squeeze Stack Subtract Sum Tanh Transpose TrueDivide Relu
+    Relu6 Silu Gelu"""
 )
-_FUNCTIONS = frozenset(
-    """celu elu exponential gelu glu hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid log_softmax mish relu
-    relu6 selu sigmoid silu softmax softplus softsign swish tanh""".split()
+_FUNCTIONS = _words(
+    """celu elu exponential gelu glu hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid log_softmax
+    mish relu relu6 selu sigmoid silu softmax softplus softsign swish tanh"""
 )
 _VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__slice__", "__ellipsis__", "__tuple__", "TensorShape"})
 _MODELS = frozenset({"Functional", "Model", "Sequential"})

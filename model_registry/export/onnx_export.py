@@ -10,8 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,6 +22,7 @@ from tf2onnx.constants import ENV_TF2ONNX_CATCH_ERRORS
 from model_registry.explain import Method, explain_model
 from model_registry.explain.graph import attribute
 from model_registry.export.errors import ExportError, WrongCamLayout
+from model_registry.export.exported import OPSET, SUSPICION, ExportedModel
 from model_registry.export.graph_edit import (
     BATCH,
     constant_add,
@@ -36,31 +36,7 @@ from model_registry.export.graph_edit import (
 from model_registry.packaging.manifest import TensorNames
 from model_registry.zoo.model import ZooModel
 
-OPSET = 17
-SUSPICION = "suspicion"
-MapMethod = Method | Literal["mask"]
 _converting = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedModel:
-    """`plain` has logits and probabilities; `explained` the heatmaps as well. `cam_layer` is the tensor they are taken at.
-
-    `targets` names the maps in order and `method` says what they are. `input_shape` is one image as the graph takes it.
-    `batch_sizes` is None for a dynamic batch, else what the graph admits.
-    """
-
-    plain: onnx.ModelProto
-    explained: onnx.ModelProto
-    cam_layer: str
-    grid_hw: tuple[int, int]
-    targets: tuple[str, ...] = ()
-    method: MapMethod = "grad-cam"
-    input_shape: tuple[int, int, int] = (0, 0, 0)
-    output_activation: Literal["softmax", "sigmoid"] = "softmax"
-    tensors: TensorNames = field(default_factory=TensorNames)
-    batch_sizes: tuple[int, ...] | None = None
-    notes: tuple[str, ...] = ()
 
 
 def keras_to_onnx(

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from model_registry.export.card import card_text
 from model_registry.export.errors import FactsInvalid
+from model_registry.export.exported import SUSPICION, ExportedModel
 from model_registry.export.golden import golden_contents
-from model_registry.export.onnx_export import SUSPICION, ExportedModel
 from model_registry.packaging import Package, package_write
 from model_registry.packaging.manifest import Aggregation, Calibration, IntendedUse, Metric, Provenance
 from model_registry.packaging.profile import PreprocessingProfile
