@@ -26,12 +26,16 @@ _KINDS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Surcharge:
-    """Medians of single runs in milliseconds. `paired_percent` is the median over pairs of neighbouring runs: steadier."""
+    """Medians of single runs in milliseconds. `paired_percent` is the median over pairs of neighbouring runs: steadier.
+
+    `quartiles_percent` are the pairs' lower and upper quartile: how sure that median is.
+    """
 
     batch: int
     plain_ms: float
     explained_ms: float
     paired_percent: float
+    quartiles_percent: tuple[float, float]
     repeats: int
 
     @property
@@ -94,9 +98,10 @@ def _measured(sessions: Sequence[onnxruntime.InferenceSession], batch: int, *, r
             seconds[which].append(time.perf_counter() - started)
         if repeat >= 2 and time.perf_counter() - began > seconds_maximum:
             break
-    ratio = statistics.median(e / p for p, e in zip(*seconds, strict=True))
+    ratios = [(e / p - 1) * 100 for p, e in zip(*seconds, strict=True)]
+    low, middle, high = np.percentile(ratios, [25, 50, 75])
     plain, explained = (statistics.median(values) * 1e3 for values in seconds)
-    return Surcharge(batch, plain, explained, (ratio - 1) * 100, len(seconds[0]))
+    return Surcharge(batch, plain, explained, float(middle), (float(low), float(high)), len(seconds[0]))
 
 
 def _feed(session: onnxruntime.InferenceSession, batch: int) -> dict[str, np.ndarray]:

@@ -27,6 +27,8 @@ BENCHMARKS = {
     "“platform” counts from the first submission to the last result, with the submitting clients on the same cores; “drained” "
     "has every study queued before the worker starts.",
     "bench_gradcam": "What the heatmaps of all targets cost over the plain graph, medians of alternating runs.",
+    "bench_surcharge": "What the heatmaps of all classes cost over the plain graph for every family of the zoo at its reference "
+    "input size, in percent: medians of pairs of alternating runs, with their quartiles. “ms” is the plain graph.",
     "bench_preprocessing": "Where the time of one full-size view goes, in milliseconds, one thread. “prepare” is the whole "
     "profile, “window_first” what it would cost to window every pixel instead.",
 }

@@ -11,7 +11,7 @@ from tests.model_registry_tests.explain_tests.test_means import CLASSES, HIDDEN,
 
 
 def test_all_classes_go_through_a_dense_layer_in_one_product() -> None:
-    explained = explain_model(classifier("scale", "max-pool", "last"), target="features").model
+    explained = explain_model(classifier("halve", "max-pool", "last"), target="features").model
     added = [node.op_type for node in explained.graph.node if node.name.startswith("explain/")]
     assert added.count("Gemm") == 1
     assert "Concat" not in added
