@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, external_data_helper
 
 from model_registry.explain.errors import ExternalDataRefused, UnreadableModel
+from model_registry.inspection.external import ExternalDataProblem, external_data_find
+from model_registry.inspection.walk import model_tensors
 
 PROTOBUF_BYTES_MAXIMUM = 2**31 - 1
 KEPT_INSIDE_BYTES = 1024  # smaller tensors stay in the model's file, as shape inference reads sizes from them
@@ -47,7 +48,7 @@ def model_load(path: Path) -> LoadedModel:
         raise UnreadableModel(f"{path} is not an ONNX file, or a damaged one: it holds no graph")
     folder = path.resolve().parent
     sources: dict[Path, None] = {}
-    for tensor in _tensors(model.graph, model.functions):
+    for tensor in model_tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             sources[_external_file(tensor, folder)] = None
             try:
@@ -96,49 +97,7 @@ def data_file_of(path: Path) -> Path:
 
 def _external_file(tensor: TensorProto, folder: Path) -> Path:
     """The file a tensor's data lies in. Raises ExternalDataRefused unless it is a file inside the folder that holds all of it."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
-    refused = f"tensor {tensor.name!r} keeps its data in {location!r}"
-    parts = PurePosixPath(location.replace("\\", "/")).parts
-    if not location or "\0" in location or PureWindowsPath(location).anchor or PurePosixPath(location).is_absolute():
-        raise ExternalDataRefused(f"{refused}; only a relative path inside the model's folder is read")
-    if ".." in parts:
-        raise ExternalDataRefused(f"{refused}, which leads out of the model's folder")
-    path = folder / location
-    resolved = path.resolve()
-    if not resolved.is_relative_to(folder):
-        raise ExternalDataRefused(f"{refused}, a link out of the model's folder")
-    if not resolved.is_file():
-        raise ExternalDataRefused(f"{refused}, which is not there; keep the file beside the model")
     try:
-        offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
-    except ValueError as error:
-        raise ExternalDataRefused(f"{refused} at a place that is not a number") from error
-    if min(offset, length) < 0 or offset + length > resolved.stat().st_size:
-        raise ExternalDataRefused(f"{refused}, beyond the end of that file")
-    return path
-
-
-def _tensors(graph: onnx.GraphProto, functions: object = ()) -> Iterator[TensorProto]:
-    """Every tensor of a model: weights, constants, and those of subgraphs and functions."""
-    graphs = [graph]
-    nodes = [node for function in functions for node in function.node] if functions else []  # type: ignore[attr-defined]
-    while graphs or nodes:
-        if graphs:
-            current = graphs.pop()
-            yield from current.initializer
-            for sparse in current.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
-            nodes.extend(current.node)
-        while nodes:
-            for entry in nodes.pop().attribute:
-                if entry.HasField("t"):
-                    yield entry.t
-                yield from entry.tensors
-                if entry.HasField("sparse_tensor"):
-                    yield from (entry.sparse_tensor.values, entry.sparse_tensor.indices)
-                for sparse in entry.sparse_tensors:
-                    yield from (sparse.values, sparse.indices)
-                graphs.extend(entry.graphs)
-                if entry.HasField("g"):
-                    graphs.append(entry.g)
+        return external_data_find(tensor, folder).path
+    except ExternalDataProblem as error:
+        raise ExternalDataRefused(str(error)) from error
