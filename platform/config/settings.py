@@ -253,6 +253,6 @@ LOGGING = logging_config(
 #: Shown by the API and the pages; the git tag of a release build.
 SOFTWARE_VERSION = env.str("SOFTWARE_VERSION", default="0.1.0")
 DISCLAIMER = (
-    "Research use only. MammoServe is not a medical device; its scores and heatmaps must not be used for diagnosis "
+    "Research use only. MammoServe is not a medical device; its results must not be used for diagnosis "
     "or for any decision about a patient."
 )

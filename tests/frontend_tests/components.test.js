@@ -50,6 +50,8 @@ describe('class colours', () => {
     ['Density3Malignant', ['Density3Benign', 'Density3Malignant'], 'malignant'],
     ['Benign_Without_Callback', ['Benign', 'Benign_Without_Callback', 'Malignant', 'Normal'], 'other-0'],
     ['abnormal', ['normal', 'abnormal'], 'other-1'],
+    ['no lesion', ['no lesion', 'lesion'], 'normal'],
+    ['lesion', ['no lesion', 'lesion'], 'other-1'],
   ])('%s is told by tone %3$s', (label, classes, tone) => {
     expect(classTone(label, classes)).toBe(tone);
   });

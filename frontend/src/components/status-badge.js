@@ -18,7 +18,7 @@ export function statusBadge(status) {
 const palette = 6;
 
 /**
- * The colour key of a class: normal blue, benign green, malignant red, whatever the label's case; other labels take the
+ * The colour key of a class: normal blue (“no lesion” too), benign green, malignant red, whatever the label's case; other labels take the
  * fixed palette in class order, so that a class has the same colour everywhere on the page.
  */
 export function classTone(label, classes) {
@@ -26,7 +26,7 @@ export function classTone(label, classes) {
   if (/malignan|cancer/.test(name)) return 'malignant';
   if (/benign/.test(name))
     return name === 'benign' || !classes.some((other) => other.toLowerCase() === 'benign') ? 'benign' : 'other-0';
-  if (/^normal|^negative/.test(name)) return 'normal';
+  if (/^normal|^negative|^no[ _-]/.test(name)) return 'normal';
   return `other-${classes.indexOf(label) % palette}`;
 }
 
