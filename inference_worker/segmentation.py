@@ -6,6 +6,7 @@ which it answered, and only where that grid lies on the image: what was padded a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -75,7 +76,7 @@ def outline_levels(placed: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     drawn = np.zeros(placed.shape, np.uint8)
     regions = (placed >= MASK_THRESHOLD).astype(np.uint8)
     contours, _ = cv2.findContours(regions, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    width = max(1, round(max(placed.shape) / 600))
+    width = math.ceil(max(placed.shape) / 600)  # a pixel or two of the page
     cv2.drawContours(drawn, contours, -1, _RIM, thickness=width + 2)
     cv2.drawContours(drawn, contours, -1, _LINE, thickness=width)
     return drawn
