@@ -1,12 +1,12 @@
 """DDSM volumes whose LJPEG films were converted to PNG or JPEG, above all the normal volumes: case folders with an .ics file.
 
-Layout: …/normals/normal_01/case0200/A_0200_1.LEFT_CC.png beside A-0200-1.ics; converters also write "….LJPEG.png". The .ics file is
-text: PATIENT_AGE, FILM_TYPE, DENSITY, DIGITIZER, one line of size and resolution per view.
+Layout: …/normals/normal_01/case0200/A_0200_1.LEFT_CC.png beside A-0200-1.ics; converters also write "….LJPEG.png". The .ics
+file is text: PATIENT_AGE, FILM_TYPE, DENSITY, DIGITIZER, one line of size and resolution per view.
 
-Traps: the label is the volume's, by the name of a folder above (normal_…, benign_…, benign_without_callback_…, cancer_…), and counts
-for the case, not for the breast; hyphens in the .ics name are underscores in the films'; a case is a woman; dates and ages of 0
-mean unknown; the four digitisers have their own grey levels, so that a model may learn the scanner for the class. Overlays are not
-read: abnormal films of this layout have no location.
+Traps: the label is the volume's, by the name of a folder above (normal_…, benign_…, benign_without_callback_…, cancer_…), and
+counts for the case, not for the breast; hyphens in the .ics name are underscores in the films'; a case is a woman; ages of 0
+mean unknown; the four digitisers have their own grey levels, so that a model may learn the scanner for the class. Overlays
+are not read: abnormal films of this layout have no location.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _MAX_ICS_BYTES = 64 * 1024
 _ABOUT = About(
     "ddsm",
     "DDSM volumes converted from LJPEG",
-    "Heath M, Bowyer K, Kopans D, Moore R, Kegelmeyer WP (2001). The digital database for screening mammography. Proceedings of the "
-    "5th International Workshop on Digital Mammography, 212-218. Medical Physics Publishing.",
+    "Heath M, Bowyer K, Kopans D, Moore R, Kegelmeyer WP (2001). The digital database for screening mammography. Proceedings of "
+    "the 5th International Workshop on Digital Mammography, 212-218. Medical Physics Publishing.",
     "public; the authors ask to be cited",
 )
 

@@ -1,10 +1,10 @@
 """INbreast: 410 digital mammograms of 115 women, DICOM, with BI-RADS and outlines, as "INbreast Release 1.0".
 
-Traps: there is no pathology, only BI-RADS, so what counts as benign or malignant is a choice (`LABEL_OF_BIRADS`: 1 normal, 2 and 3
-benign, 4 to 6 malignant); the patient is the hash in the file name, as tables and headers say "removed"; the table writes 4a, 4b,
-4c, whole numbers as 22678622.0, "Mass " with a space, and two rows without file at its end; INbreast.csv uses semicolons;
-outlines are OsiriX property lists whose points are texts "(x, y)" and whose calcifications may be single points; pectoral muscle
-outlines lie in the same format in another folder and are no lesions; an abnormal image may have no outline.
+Traps: there is no pathology, only BI-RADS, so what counts as benign or malignant is a choice (`LABEL_OF_BIRADS`: 1 normal, 2
+and 3 benign, 4 to 6 malignant); the patient is the hash in the file name, as tables and headers say "removed"; the table
+writes 4a, 4b, 4c, whole numbers as 22678622.0, "Mass " with a space, and two rows without file at its end; INbreast.csv uses
+semicolons; outlines are OsiriX property lists whose points are texts "(x, y)" and whose calcifications may be single points;
+pectoral muscle outlines lie in the same format in another folder and are no lesions; an abnormal image may have no outline.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def inbreast_dataset(tree: Tree, *, label_of_birads: Mapping[str, str] = LABEL_O
         elif label is None:
             problems.append(Problem("dataset:label_missing", f"BI-RADS {birads!r} has no label", files[image_id][0]))
         else:
-            outline = outlines.get(image_id)
+            outline = outlines.get(image_id) if label != "normal" else None
             lesions = tuple(_lesions(tree, outline, CLASSES.index(label), problems)) if outline else ()
             records.append(_record(row, image_id, label, lesions, tree=tree, file=files[image_id]))
     notes = ("Labels are BI-RADS assessments, not pathology.",)
@@ -103,7 +103,7 @@ def _table(tree: Tree) -> str | None:
 
 def _files(tree: Tree) -> dict[str, tuple[str, str, str, str]]:
     """Image number → file, patient, laterality and view, as the file name says them. ML is the table's MLO here."""
-    files = {}
+    files: dict[str, tuple[str, str, str, str]] = {}
     for name in tree.images:
         if found := _FILE.match(name.rsplit("/", 1)[-1]):
             view = found[4].upper()

@@ -1,13 +1,13 @@
 """mini-MIAS, 322 digitised film mammograms (MLO) of 161 women, in two layouts.
 
-`mias`: 512-pixel PNGs with labels.csv and lesions.csv, folds by woman given. `mini-mias`: the published Info.txt and 1024-pixel
-PGMs.
+`mias`: 512-pixel PNGs with labels.csv and lesions.csv, folds by woman given. `mini-mias`: the published Info.txt and
+1024-pixel PGMs.
 
 Traps: the image number correlates with the class, so splits are by woman, two consecutive films each; mdb144 carries a benign
 and a malignant finding and counts as malignant; some abnormal images have no circle; circles of mdb212 and mdb214 lie off the
-breast; Info.txt counts rows from the bottom; its sides are wrong (odd numbers are left breasts); an image with several findings
-has several lines. Where an abnormal image has no circle on the breast, nothing is known about its cells: `is_located` says so.
-Reads files only; preprocessing is model_registry.preprocessing.
+breast; Info.txt counts rows from the bottom; its sides are wrong (odd numbers are left breasts); an image with several
+findings has several lines. Where an abnormal image has no circle on the breast, nothing is known about its cells:
+`is_located` says so. Reads files only; preprocessing is model_registry.preprocessing.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Mini-DDSM: the 7,808 films of DDSM's complete cases as small JPEG-8 or PNG-16 files with masks and ages.
 
-Layouts: MINI-DDSM-Complete-JPEG-8 or -PNG-16 with DataWMask.xlsx, and Data-MoreThanTwoMasks with its own table; columns fullPath,
-fileName, View, Side, Status, Tumour_Contour, Tumour_Contour2 (to 6), Age, Density.
+Layouts: MINI-DDSM-Complete-JPEG-8 or -PNG-16 with DataWMask.xlsx, and Data-MoreThanTwoMasks with its own table; columns
+fullPath, fileName, View, Side, Status, Tumour_Contour, Tumour_Contour2 (to 6), Age, Density.
 
-Traps: paths have backslashes and "-" means no mask; Status is the case's, not the breast's: the other breast of a woman with cancer
-carries "Cancer" too, although nothing is marked on it, so `unmarked_breasts="drop"` leaves such breasts out and the default keeps
-them with `breast_marked` "no" and no location; masks are lossy JPEGs whose edges are not two-valued; density 0 means unknown; the
-patient is the case in the file name (C_0029_1), and one of several tables is taken.
+Traps: paths have backslashes and "-" means no mask; Status is the case's, not the breast's: the other breast of a woman with
+cancer carries "Cancer" too, although nothing is marked on it, so `unmarked_breasts="drop"` leaves such breasts out and the
+default keeps them with `breast_marked` "no" and no location; masks are lossy JPEGs whose edges are not two-valued; density 0
+means unknown; the patient is the case in the file name (C_0029_1), and one of several tables is taken.
 """
 
 from __future__ import annotations
