@@ -16,11 +16,13 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from model_registry.explain.errors import ExplainError, UnknownShape
+from model_registry.explain.order import nodes_ordered
 from model_registry.explain.sizes import Shape, sizes_find
 
 FOLD_ELEMENTS_MAXIMUM = 4_000_000
 NOT_FOLDED = frozenset({"ConvTranspose", "MaxPool", "ScatterElements"})  # the reference evaluator lacks groups and padding modes
 OPSET_MINIMUM = 13
+_COPIES = frozenset({"Identity", "Cast", "DequantizeLinear"})
 PREFIX = "explain/"
 
 
@@ -44,6 +46,9 @@ class Graph:
         self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
         if self.opset < OPSET_MINIMUM:
             raise ExplainError(f"opset {self.opset} is too old; export with opset {OPSET_MINIMUM} or later")
+        ordered = nodes_ordered(model.graph.node)
+        del self.model.graph.node[:]
+        self.model.graph.node.extend(ordered)
         self.nodes = list(self.model.graph.node)
         self.producers = {output: node for node in self.nodes for output in node.output if output}
         self.consumers: dict[str, list[onnx.NodeProto]] = {}
@@ -91,7 +96,7 @@ class Graph:
                 if (tensor := attribute(node, "value")) is None:
                     return None
                 value = self._constants[source] = numpy_helper.to_array(tensor)
-            elif node.op_type in ("Identity", "Cast"):
+            elif node.op_type in _COPIES:
                 chain.append(node)
                 source = node.input[0]
                 value = self._constants.get(source)
@@ -100,6 +105,11 @@ class Graph:
         for node in reversed(chain):
             if node.op_type == "Cast":
                 value = value.astype(helper.tensor_dtype_to_np_dtype(attribute(node, "to")))
+            elif node.op_type == "DequantizeLinear":
+                parameters = [self.constant(parameter) for parameter in node.input[1:]]
+                if any(parameter is None for parameter in parameters) or attribute(node, "block_size", 0):
+                    return None
+                value = _dequantized(value, *parameters, axis=attribute(node, "axis", 1))
             self._constants[node.output[0]] = value
         return value
 
@@ -135,7 +145,9 @@ class Graph:
         reached = {name}
         for node in self.nodes:
             if any(source in reached for source in self.sources(node)):
-                reached.update(output for output in node.output if output and self.is_float(output))
+                # whole numbers carry no gradient, except those that stand for the numbers they were rounded from
+                rounded = node.op_type == "QuantizeLinear"
+                reached.update(output for output in node.output if output and (rounded or self.is_float(output)))
         return reached
 
     def ancestors(self, name: str, *, without: str | None = None) -> set[str]:
@@ -266,6 +278,15 @@ def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
             value = helper.get_attribute_value(entry)
             return value.decode() if isinstance(value, bytes) else value
     return default
+
+
+def _dequantized(value: np.ndarray, scale: Any, zero_point: Any = None, *, axis: int) -> np.ndarray:
+    """(value − zero point) · scale, each one number or one for every place along `axis`."""
+    along = [1] * value.ndim
+    if scale.ndim and scale.size > 1:
+        along[axis] = -1
+    offset = np.zeros((), dtype=scale.dtype) if zero_point is None else zero_point.astype(scale.dtype).reshape(along)
+    return np.asarray((value.astype(scale.dtype) - offset) * scale.reshape(along))
 
 
 def _has_graph(entry: onnx.AttributeProto) -> bool:

@@ -25,7 +25,7 @@ LAYOUT_KEEPING = frozenset(
             "Softsign",
         ),
         *("Add", "Sub", "Mul", "Div", "Min", "Max", "Sum", "Neg", "Exp", "Sqrt", "Pow", "Abs", "Erf", "Where"),
-        *("Identity", "Dropout", "Cast", "Concat", "Pad", "Slice", "Gelu"),
+        *("Identity", "Dropout", "Cast", "Concat", "Pad", "Slice", "Gelu", "QuantizeLinear", "DequantizeLinear"),
     }
 )
 
@@ -98,7 +98,7 @@ def targets_list(graph: Graph, *, scores: str) -> list[Candidate]:
 
 
 def _is_map(graph: Graph, tensor: str) -> bool:
-    if not graph.has_shape(tensor) or len(shape := graph.shape(tensor)) != 4:
+    if not graph.has_shape(tensor) or not graph.is_float(tensor) or len(shape := graph.shape(tensor)) != 4:
         return False
     return all(size is None or size > 1 for size in shape[2:])
 

@@ -1,6 +1,16 @@
 """Gradient rules of ONNX operators, by kind. Importing this package fills the table."""
 
-from model_registry.explain.rules import activation, elementwise, linear, normalization, pooling, reduction, resampling, shape
+from model_registry.explain.rules import (
+    activation,
+    elementwise,
+    linear,
+    normalization,
+    pooling,
+    quantization,
+    reduction,
+    resampling,
+    shape,
+)
 from model_registry.explain.rules.registry import MEAN_RULES, RULES
 
 __all__ = [
@@ -11,6 +21,7 @@ __all__ = [
     "linear",
     "normalization",
     "pooling",
+    "quantization",
     "reduction",
     "resampling",
     "shape",
