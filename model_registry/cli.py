@@ -23,7 +23,7 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "train": Command("model_registry.training.command", "train, evaluate and package the shipped model from mini-MIAS"),
-    "dataset": Command("model_registry.datasets.command", "recognise a published collection of mammograms and check it for leaks"),
+    "dataset": Command("model_registry.datasets.command", "recognise a published collection and check it for leaks"),
     "explain": Command("model_registry.explain.command", "give any ONNX classifier heatmaps, in the same run as its scores"),
     "phantom": Command("model_registry.phantom.command", "make synthetic four-view mammography studies"),
 }

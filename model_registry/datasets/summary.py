@@ -1,4 +1,6 @@
-"""A collection in numbers, as plain values: what the inspect command prints and what a program reads. Not for figures of models."""
+"""A collection in numbers, as plain values: what the inspect command prints and what a program
+reads. Not for figures of models.
+"""
 
 from __future__ import annotations
 
