@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, inliner, version_converter
 
 from model_registry.explain import ExplainError, Method, explain_model
@@ -173,7 +174,10 @@ def _scores_find(
     else:
         start = _output_find(graph, columns)
         name, activation = _before_activation(graph, start)
-    values = _values(model, name, batch)
+    probed = name
+    probed = name
+    session, image = _probe_session(model, name), inputs_fed(model)[0].name
+    values = _values(session, name, image, batch)
     if values.ndim == 4 and values.shape[2:] == (1, 1):
         name = node_add(model, "Flatten", [name], "scores/flat", axis=1)
         values = values.reshape(len(values), -1)
@@ -187,7 +191,9 @@ def _scores_find(
     if activation is not None:
         kind = "softmax" if width == 1 or activation != "Sigmoid" else "sigmoid"
         return _Scores(name, "logits", kind, width, f"logits before the final {activation}")  # type: ignore[arg-type]
-    within = bool((values >= 0).all() and (values <= 1).all())
+    # images no camera makes drive linear scores out of [0, 1]; probabilities stay there whatever comes in
+    extremes = [_values(session, probed, image, factor * (batch[:1] - batch.mean())) for factor in (-50.0, 50.0, 1000.0)]
+    within = all(bool((found >= 0).all() and (found <= 1).all()) for found in (values, *extremes))
     sums_to_one = width > 1 and within and bool(np.allclose(values.sum(axis=1), 1, atol=1e-4))
     if wishes.outputs == "probabilities" or (wishes.outputs is None and sums_to_one):
         kind = wishes.activation or ("softmax" if sums_to_one or width == 1 else "sigmoid")
@@ -233,14 +239,18 @@ def _before_activation(graph: Graph, name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def _values(model: onnx.ModelProto, name: str, batch: np.ndarray) -> np.ndarray:
-    """What a tensor holds for these images, as float32. Raises NotRunnable."""
+def _probe_session(model: onnx.ModelProto, name: str) -> onnxruntime.InferenceSession:
+    """A session that also hands out an inner tensor. Raises NotRunnable."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
-    kept = [value for value in probe.graph.output if value.name == name]
-    if not kept:
+    if all(value.name != name for value in probe.graph.output):
         probe.graph.output.append(onnx.ValueInfoProto(name=name))
-    (values,) = outputs_run(session_create(probe), outputs=[name], image=inputs_fed(model)[0].name, batch=batch)
+    return session_create(probe)
+
+
+def _values(session: onnxruntime.InferenceSession, name: str, image: str, batch: np.ndarray) -> np.ndarray:
+    """What a tensor holds for these images, as float32."""
+    (values,) = outputs_run(session, outputs=[name], image=image, batch=batch)
     return values.astype(np.float32)
 
 
