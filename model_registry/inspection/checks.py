@@ -13,14 +13,14 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
-from model_registry.inspection.findings import CORRUPT, EXTERNAL_DATA, TOO_LARGE, Finding, ModelFacts, Severity
+from model_registry.inspection.findings import CORRUPT, NOT_FINITE, SHAPES, TOO_LARGE, Finding, ModelFacts, Severity
 from model_registry.inspection.interface import interface_check
 from model_registry.inspection.limits import InspectionLimits
-from model_registry.inspection.native import declared_shape, shapes_infer, validity_check
+from model_registry.inspection.native import Shape, declared_shape, shapes_infer, validity_check
 from model_registry.inspection.operators import domain_of, operators_check
 from model_registry.inspection.structure import structure_check
 from model_registry.inspection.tensors import tensors_check
-from model_registry.inspection.walk import model_nodes, model_tensors
+from model_registry.inspection.walk import model_names, model_nodes, model_tensors
 from model_registry.packaging.manifest import Manifest
 
 
@@ -42,13 +42,10 @@ def model_checks(
 ) -> Iterator[Finding]:
     """Yield what is found, at most `findings_of_a_code` of a kind. `manifest` None: the file alone is judged."""
     counts: Counter[tuple[str, Severity]] = Counter()
-    try:
-        for finding in _checks(path, manifest=manifest, limits=limits, facts_found=facts_found):
-            counts[finding.code, finding.severity] += 1
-            if counts[finding.code, finding.severity] <= limits.findings_of_a_code:
-                yield finding
-    except UnicodeDecodeError as error:
-        yield Finding(CORRUPT, f"a name in {path.name} is not UTF-8: {error.reason}")
+    for finding in _checks(path, manifest=manifest, limits=limits, facts_found=facts_found):
+        counts[finding.code, finding.severity] += 1
+        if counts[finding.code, finding.severity] <= limits.findings_of_a_code:
+            yield finding
 
 
 def _checks(
@@ -77,18 +74,21 @@ def _checks(
         yield finding
     if is_bomb:
         return
+    if undecoded := next((text for text in model_names(model) if isinstance(text, bytes)), None):
+        yield Finding(CORRUPT, f"a name in {path.name} is not UTF-8: {undecoded!r}")
+        return
     facts_found(_facts(model))
-    sound = True
     listed = None if manifest is None else frozenset(entry.path for entry in manifest.files)
     folder = path.resolve().parent
+    is_native_safe = True
     for finding in (*operators_check(model), *tensors_check(model, folder=folder, limits=limits, listed=listed)):
-        sound = sound and finding.code not in (EXTERNAL_DATA, TOO_LARGE)
+        is_native_safe = is_native_safe and finding.code in (NOT_FINITE, SHAPES)
         yield finding
-    if not sound:  # ONNX's own checks open external files and trust declared sizes
-        return
-    yield from validity_check(path)
-    inferred, contradictions = shapes_infer(model, limits)
-    yield from contradictions
+    inferred: dict[str, Shape] = {}
+    if is_native_safe:  # ONNX's own checks open external files, trust declared sizes, and would only say the same again
+        yield from validity_check(path)
+        inferred, contradictions = shapes_infer(model, limits)
+        yield from contradictions
     if manifest is not None:
         yield from interface_check(model, manifest=manifest, inferred=inferred)
 

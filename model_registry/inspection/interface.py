@@ -78,8 +78,8 @@ def _tensor_check(value: onnx.ValueInfoProto, *, wanted: Shape, inferred: Shape 
     name = value.name
     kind = value.type.tensor_type.elem_type if value.type.HasField("tensor_type") else None
     if kind != TensorProto.FLOAT:
-        said = TensorProto.DataType.Name(kind) if kind in TensorProto.DataType.values() else "no tensor"
-        yield Finding(SHAPES, f"is {said}, must be FLOAT", tensor=name)
+        kind_name = TensorProto.DataType.Name(kind) if kind in TensorProto.DataType.values() else "no tensor"
+        yield Finding(SHAPES, f"is {kind_name}, must be FLOAT", tensor=name)
     declared = declared_shape(value)
     found = inferred if inferred is not None else declared
     if found is None:
@@ -92,7 +92,8 @@ def _tensor_check(value: onnx.ValueInfoProto, *, wanted: Shape, inferred: Shape 
         yield Finding(SHAPES, f"declares {_text(declared)} and computes {_text(inferred)}", tensor=name)
     yield from _batch_check(name, found[0], manifest)
     is_scores = name in (manifest.tensors.logits, manifest.tensors.probabilities)
-    sizes = [size if isinstance(size, int) or declared is None else declared[axis] for axis, size in enumerate(found)][1:]
+    said = declared if declared is not None and len(declared) == len(found) else found
+    sizes = [size if isinstance(size, int) else other for size, other in zip(found, said, strict=True)][1:]
     if is_scores and isinstance(sizes[0], int) and sizes[0] != wanted[1]:
         yield Finding(LABEL_COUNT, f"has {sizes[0]} scores, the manifest has {wanted[1]} classes", tensor=name)
     elif any(isinstance(size, int) and size != meant for size, meant in zip(sizes, wanted[1:], strict=True)):

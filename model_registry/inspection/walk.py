@@ -66,6 +66,27 @@ def model_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
         yield from (sparse.values, sparse.indices)
 
 
+def model_names(model: onnx.ModelProto) -> Iterator[str | bytes]:
+    """Every name in a model. The parser gives text that is not UTF-8 as bytes, whatever its types promise."""
+    yield from (model.producer_name, model.producer_version)
+    imports = [*model.opset_import, *(entry for function in model.functions for entry in function.opset_import)]
+    yield from (entry.domain for entry in imports)
+    for function in model.functions:
+        yield from (function.name, function.domain, function.overload, *function.input, *function.output)
+    for node in model_nodes(model):
+        yield from (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output)
+        yield from (entry.name for entry in node.attribute)
+    for tensor in model_tensors(model):
+        yield tensor.name
+        for entry in tensor.external_data:
+            yield from (entry.key, entry.value)
+    for graph in _all_graphs(model):
+        yield graph.name
+        for value in (*graph.input, *graph.output):
+            yield value.name
+            yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+
+
 def _all_graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
     yield from (graph for graph, _ in graphs_below(model.graph))
     for function in model.functions:

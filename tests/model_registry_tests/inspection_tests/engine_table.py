@@ -25,7 +25,8 @@ def engine_table() -> dict[str, Any]:
             operators[kernel.domain].add(kernel.op_name)
     operators[""].add("Constant")  # an initializer by the time kernels are chosen
     for schema in onnx.defs.get_all_schemas():
-        if schema.domain == "" and (schema.has_function or schema.has_context_dependent_function):
+        is_function = schema.has_function or schema.has_context_dependent_function  # type: ignore[attr-defined]
+        if schema.domain == "" and is_function:
             operators[""].add(schema.name)  # the engine writes it out
     known = {(schema.domain, schema.name) for schema in engine.get_all_operator_schema()}
     return {
