@@ -24,6 +24,8 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "train": Command("model_registry.training.command", "train, evaluate and package the shipped model from mini-MIAS"),
     "dataset": Command("model_registry.datasets.command", "recognise a published collection and check it for leaks"),
+    "package": Command("model_registry.export.package_command", "make a model package of a Keras model"),
+    "import": Command("model_registry.export.import_command", "make a model package of an outside ONNX classifier"),
     "explain": Command("model_registry.explain.command", "give any ONNX classifier heatmaps, in the same run as its scores"),
     "phantom": Command("model_registry.phantom.command", "make synthetic four-view mammography studies"),
 }

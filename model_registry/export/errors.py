@@ -31,6 +31,12 @@ class UnreadableKerasFile(ExportError):
     code = "model:unreadable_file"
 
 
+class ModelRefused(ExportError):
+    """The inspection found the file unsound; nothing of it was run. `detail` holds what it found, codes included."""
+
+    code = "model:inspection_failed"
+
+
 class WrongInput(ExportError):
     """The model's input and the profile's tensor do not fit together."""
 
