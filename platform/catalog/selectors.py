@@ -30,7 +30,7 @@ def deployment_resolve(*, site: Site, name: str = "") -> Deployment:
     Raises CodedError input:unknown_deployment, or model:none_deployed when it is the default that does not exist.
     """
     wanted = name or DEFAULT_DEPLOYMENT
-    rows = list(Deployment.objects.filter(Q(site=site) | Q(site=None), name=wanted).select_related("package"))
+    rows = list(Deployment.objects.filter(Q(site=site) | Q(site=None), name=wanted).select_related("package", "candidate"))
     if not rows:
         raise CodedError("model:none_deployed" if wanted == DEFAULT_DEPLOYMENT else "input:unknown_deployment")
     return max(rows, key=lambda row: row.site_id is not None)

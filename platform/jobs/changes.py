@@ -43,7 +43,8 @@ def plain_text(value: str, length: int) -> str:
 class JobChanges:
     """Collects changes of any number of locked jobs; `save` writes them inside the caller's transaction.
 
-    `now` is one moment for the whole set. Orders to abandon are broadcast when the transaction commits.
+    `now` is one moment for the whole set, `succeeded` the jobs that got their result. Orders to abandon are broadcast when the
+    transaction commits.
     """
 
     def __init__(self, *, now: datetime.datetime | None = None) -> None:
@@ -57,6 +58,7 @@ class JobChanges:
         self._wanted: dict[uuid.UUID, tuple[Job, datetime.datetime]] = {}
         self._results: list[Result] = []
         self._abandoned: list[tuple[str, int]] = []
+        self.succeeded: list[Job] = []
 
     def job_changed(self, job: Job, event: JobEvent) -> None:
         """The job's new state and the event that tells of it."""
@@ -100,6 +102,7 @@ class JobChanges:
 
     def result_found(self, job: Job, columns: Mapping[str, Any]) -> None:
         self._results.append(Result(job_id=job.pk, attempt=job.attempt, **columns))
+        self.succeeded.append(job)
 
     def save(self) -> None:
         """Write everything. Raises IntegrityError when a second result or a repeated event id would be written."""

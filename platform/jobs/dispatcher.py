@@ -24,6 +24,7 @@ from jobs import broker
 from jobs.heartbeats import DISPATCHER, own_heartbeat_write
 from jobs.models import BrokerEpoch, OutboxMessage
 from jobs.reaper import reaper_pass
+from jobs.rollback_rule import rules_watch
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ _EPOCH_INTERVAL_SECONDS = 1.0
 _HEARTBEAT_INTERVAL_SECONDS = 5.0
 _SCHEDULE_INTERVAL_SECONDS = 1.0
 _CHECKS_INTERVAL_SECONDS = 0.5
+_RULES_INTERVAL_SECONDS = 5.0
 _PAUSE_FIRST_SECONDS = 0.5
 _PAUSE_MAXIMUM_SECONDS = 15.0
 _EPOCH_NAME = "orders"
@@ -132,6 +134,7 @@ class DispatchLoop:
             self._every("epoch", _EPOCH_INTERVAL_SECONDS, epoch_check)
             self._every("scheduled deployments", _SCHEDULE_INTERVAL_SECONDS, requests_apply_due)
             self._every("checks", _CHECKS_INTERVAL_SECONDS, checks_dispatch)
+            self._every("rules", _RULES_INTERVAL_SECONDS, rules_watch)
             self._every("ping", _HEARTBEAT_INTERVAL_SECONDS, broker.ledger_ping)
             orders_dispatch()
         except (broker.BrokerUnavailable, OperationalError, InterfaceError) as error:

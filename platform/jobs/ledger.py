@@ -30,6 +30,7 @@ from jobs.heartbeats import heartbeats_apply
 from jobs.models import Job, JobEvent, JobStatus
 from jobs.policy import attempt_failed
 from jobs.results import result_columns
+from jobs.shadows import shadows_queue
 from jobs.transitions import Change, Happening, Verdict, job_transition
 
 logger = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ def _reports_apply(reports: list[_Report], others: list[_Other], summary: Ledger
         if reports:
             _job_reports_apply(reports, changes, counts)
         changes.save()
+        shadows_queue(changes.succeeded)
         for check in others:
             if isinstance(check, CheckEvent):
                 counts["check" if _check_applied(check) else "check_ignored"] += 1

@@ -42,7 +42,7 @@ class JobPurpose(models.TextChoices):
     REPLAY = "replay"
 
 
-READER_PURPOSES = frozenset({JobPurpose.CLINICAL, JobPurpose.RERUN})
+READER_PURPOSES = (JobPurpose.CLINICAL, JobPurpose.RERUN)
 
 
 class Job(models.Model):
@@ -85,7 +85,7 @@ class Job(models.Model):
             models.Index(fields=["site", "-created_at", "id"], name="job_of_site_newest"),
             models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),
             models.Index(fields=["lease_until"], name="job_running_lease", condition=models.Q(status="RUNNING")),
-            models.Index(fields=["site", "status"], name="job_of_site_status"),
+            models.Index(fields=["site", "status", "purpose"], name="job_of_site_status_purpose"),
             models.Index(fields=["origin", "purpose"], name="job_repeats", condition=models.Q(origin__isnull=False)),
             models.Index(fields=["deployment_name", "-finished_at"], name="job_of_deployment_finished"),
         ]

@@ -18,7 +18,7 @@ from accounts.models import User
 from common import clock
 from inference_worker.contract.queues import ORDER_QUEUES
 from jobs.heartbeats import WORKER
-from jobs.models import Job, JobAttempt, JobEvent, JobStatus, OutboxMessage, WorkerStatus
+from jobs.models import READER_PURPOSES, Job, JobAttempt, JobEvent, JobStatus, OutboxMessage, WorkerStatus
 from studies.models import Study
 
 _THROUGHPUT_CACHED_SECONDS = 2
@@ -28,7 +28,10 @@ _EVENTS_MAXIMUM = 500
 
 
 def _jobs_of_site(user: User) -> QuerySet[Job]:
-    return Job.objects.none() if user.site_id is None else Job.objects.filter(site_id=user.site_id)
+    """The site's jobs whose results are for readers: no shadows, no replays."""
+    if user.site_id is None:
+        return Job.objects.none()
+    return Job.objects.filter(site_id=user.site_id, purpose__in=READER_PURPOSES)
 
 
 def _with_outcome(jobs: QuerySet[Job]) -> QuerySet[Job]:
@@ -46,9 +49,17 @@ def jobs_visible_to(*, user: User) -> QuerySet[Job]:
     return _with_outcome(_jobs_of_site(user).select_related("study"))
 
 
+def evidence_jobs(*, user: User) -> QuerySet[Job]:
+    """Shadows and replays of the user's site, for administrators: evidence about packages, never a result for a reader."""
+    if user.site_id is None:
+        return Job.objects.none()
+    rows = Job.objects.filter(site_id=user.site_id).exclude(purpose__in=READER_PURPOSES)
+    return _with_outcome(rows.select_related("study"))
+
+
 def latest_jobs(*, studies: Sequence[Study]) -> dict[uuid.UUID, Job]:
     """The newest job of each study that has one, by study id, in two queries for any number of studies."""
-    newest = Job.objects.filter(study=OuterRef("pk")).order_by("-created_at", "-id").values("pk")[:1]
+    newest = Job.objects.filter(study=OuterRef("pk"), purpose__in=READER_PURPOSES).order_by("-created_at", "-id").values("pk")[:1]
     ids = Study.objects.filter(pk__in=[study.pk for study in studies]).values_list(Subquery(newest), flat=True)
     jobs = _with_outcome(Job.objects.filter(pk__in=[pk for pk in ids if pk]))
     return {job.study_id: job for job in jobs}

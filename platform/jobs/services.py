@@ -11,10 +11,11 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from catalog.models import Deployment
+from catalog.models import Deployment, ModelPackage
 from inference_worker.contract.queues import Priority
+from jobs.candidates import package_chosen
 from jobs.changes import JobChanges
-from jobs.models import Job, JobStatus
+from jobs.models import Job, JobPurpose, JobStatus
 from jobs.transitions import Change, Happening, Verdict, job_transition
 from studies.models import Study
 
@@ -36,14 +37,40 @@ class JobNotRetryable(JobConflict):
 
 
 def job_submit(*, study: Study, deployment: Deployment, priority: Priority | str, submitted_by: User | None) -> Job:
-    """Queue one inference over a stored study with the package the deployment points at now. Joins the caller's transaction."""
+    """Queue one inference over a stored study with what serves its share of submissions now. Joins the caller's transaction."""
+    package, is_canary = package_chosen(deployment=deployment, study=study)
+    return job_queue(
+        study=study,
+        package=package,
+        deployment_name=deployment.name,
+        priority=priority,
+        submitted_by=submitted_by,
+        is_canary=is_canary,
+    )
+
+
+def job_queue(
+    *,
+    study: Study,
+    package: ModelPackage,
+    deployment_name: str,
+    priority: Priority | str,
+    submitted_by: User | None,
+    purpose: JobPurpose = JobPurpose.CLINICAL,
+    origin: Job | None = None,
+    is_canary: bool = False,
+) -> Job:
+    """Queue one job pinned to a package. Joins the caller's transaction."""
     with transaction.atomic():
         changes = JobChanges()
         job = Job(
             site_id=study.site_id,
             study=study,
-            package=deployment.package,
-            deployment_name=deployment.name,
+            package=package,
+            deployment_name=deployment_name,
+            purpose=purpose,
+            origin=origin,
+            is_canary=is_canary,
             priority=Priority(priority).value,
             submitted_by=submitted_by,
             max_attempts=settings.JOB_MAX_ATTEMPTS,

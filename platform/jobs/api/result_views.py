@@ -14,7 +14,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.callers import caller
 from accounts.permissions import CanRead
 from common.conditional import conditional_response, etag_for, etag_matches
 from common.object_store import object_store
@@ -85,8 +84,8 @@ class ArtifactView(APIView):
         responses={(200, "image/png"): OpenApiTypes.BINARY, 404: NOT_FOUND},
     )
     def get(self, request: Request, job_id: uuid.UUID, name: str) -> HttpResponseBase:
-        site = caller(request).site
-        result = Result.objects.filter(job_id=job_id, job__site=site, job__site__isnull=False).select_related("job").first()
+        job = job_or_404(request, job_id)
+        result = Result.objects.filter(job_id=job.pk).select_related("job").first()
         if result is None:
             raise Http404
         prefix = artifact_prefix(job=result.job, attempt=result.attempt)

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from inference_worker.contract.events import JobStage
 from inference_worker.contract.queues import Priority
 from inference_worker.contract.results import Assessment
-from jobs.models import JobStatus
+from jobs.models import JobPurpose, JobStatus
 from jobs.transitions import Happening
 
 _STATUS = list(JobStatus.values)
@@ -148,6 +148,12 @@ class JobSerializer(serializers.Serializer):
     max_attempts = serializers.IntegerField()
     priority = serializers.ChoiceField(choices=_PRIORITY)
     deployment = serializers.CharField()
+    purpose = serializers.ChoiceField(
+        choices=JobPurpose.choices,
+        help_text="clinical: a submission. rerun: again, on request. Others are for administrators.",
+    )
+    origin = serializers.UUIDField(allow_null=True, help_text="The job this one repeats.")
+    is_canary = serializers.BooleanField(help_text="Served by the deployment's canary candidate.")
     package = PackageReferenceSerializer()
     queue_position = serializers.IntegerField(allow_null=True, help_text="1 is next; null when not queued.")
     eta_seconds = serializers.IntegerField(
