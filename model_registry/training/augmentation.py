@@ -72,9 +72,7 @@ def _warp(plane: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(plane, affine, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
-def _exposed(
-    picture: np.ndarray, *, settings: AugmentationSection, random: np.random.Generator, full_scale: float
-) -> np.ndarray:
+def _exposed(picture: np.ndarray, *, settings: AugmentationSection, random: np.random.Generator, full_scale: float) -> np.ndarray:
     v = picture / np.float32(full_scale)
     if settings.gamma != (1.0, 1.0):
         v = np.power(np.maximum(v, 0), np.float32(_factor(random, settings.gamma)))

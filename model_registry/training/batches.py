@@ -1,7 +1,7 @@
 """Batches of an epoch, made a little ahead of the network on threads (OpenCV releases the interpreter's lock).
 
-Every batch draws from a generator of its own, seeded by (seed, epoch, step): batches do not depend on timing, and a run that goes on
-with epoch k sees what an unbroken one would have seen.
+Every batch draws from a generator of its own, seeded by (seed, epoch, step): batches do not depend on timing, and a run that goes
+on with epoch k sees what an unbroken one would have seen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,14 @@ def steps_per_epoch(count: int, *, batch_size: int) -> int:
 
 
 def epoch_batches(
-    samples: Sequence[Sample], *, config: TrainingConfig, plug: LossPlug, epoch: int, steps: int, has_mask: bool, full_scale: float
+    samples: Sequence[Sample],
+    *,
+    config: TrainingConfig,
+    plug: LossPlug,
+    epoch: int,
+    steps: int,
+    has_mask: bool,
+    full_scale: float,
 ) -> Iterator[Batch]:
     """Augmented batches of one epoch: "image", "label" and the plug's targets."""
     order = _order(samples, config=config, epoch=epoch)

@@ -59,10 +59,10 @@ class ModelSection(_Section):
 class AugmentationSection(_Section):
     """Random changes of training images; none by default. Each is drawn uniformly from ± its value unless said.
 
-    `zoom`, `aspect` and `gamma` are ranges of a factor, drawn uniformly on a log scale; `shear` is the tangent of the angle; `shift`
-    a fraction of the side; flips are probabilities; `gain` multiplies by 1 ± it, `brightness` adds ± it of the full scale; `noise`
-    is the highest standard deviation, as a fraction of full scale; `erase` the probability of erasing a box of at most
-    `erase_area` of the image.
+    `zoom`, `aspect` and `gamma` are ranges of a factor, drawn uniformly on a log scale; `shear` is the tangent of the angle;
+    `shift` a fraction of the side; flips are probabilities; `gain` multiplies by 1 ± it, `brightness` adds ± it of the full
+    scale; `noise` is the highest standard deviation, as a fraction of full scale; `erase` the probability of erasing a box of at
+    most `erase_area` of the image.
     """
 
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
@@ -95,7 +95,7 @@ class CrossEntropy(_Section):
 
 
 class Focal(_Section):
-    """(1 − p)^γ · cross-entropy (Lin 2017). `alpha` weighs the second of two labels and 1 − alpha the first; more labels alike."""
+    """(1 − p)^γ · cross-entropy (Lin 2017). `alpha` weighs the second of two labels, 1 − alpha the first; more labels alike."""
 
     kind: Literal["focal"]
     gamma: NotNegative = 2.0
@@ -129,7 +129,7 @@ LossSection = Annotated[CrossEntropy | Focal | DenseLesion | DiceBce, Field(disc
 
 
 class OptimizerSection(_Section):
-    """`weight_decay` acts on kernels only. `average_decay`: exponential average of all weights, decay min(it, (1 + t)/(10 + t))."""
+    """`weight_decay` acts on kernels only. `average_decay`: exponential average of weights, decay min(it, (1 + t)/(10 + t))."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
     weight_decay: NotNegative = 0.0

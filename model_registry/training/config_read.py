@@ -150,7 +150,10 @@ def _filled(content: Any, variables: Mapping[str, str], location: Location) -> A
     def value_of(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in variables:
-            hint = {"DATA": " or give --data PATH", "WEIGHTS": " or give --weights FOLDER, or --weights none to train from scratch"}
+            hint = {
+                "DATA": " or give --data PATH",
+                "WEIGHTS": " or give --weights FOLDER, or --weights none to train from scratch",
+            }
             dotted = ".".join(map(str, location))
             raise ConfigRefused(f"{dotted} needs ${{{name}}}: set the variable {name} in the environment{hint.get(name, '')}")
         return variables[name]

@@ -143,7 +143,7 @@ class LesionCells:
 class LesionMasks:
     """The U-Net's masks. Lesions are those of the labels that count as suspicious, in one unit or in one per label."""
 
-    layers = ("mask_logits",)
+    layers: tuple[str, ...] = ("mask_logits",)
     masks = True
 
     def __init__(self, settings: DiceBce, *, units: int) -> None:

@@ -25,9 +25,17 @@ def families() -> tuple[str, ...]:
     return tuple(dict.fromkeys((DOG_FPN, *zoo_names())))
 
 
-def network_build(config: TrainingConfig, *, input_shape: tuple[int, int, int]) -> ZooModel:
-    """The network with its first weights: fresh, but for those from the files the configuration names. Raises ConfigRefused."""
+def network_build(
+    config: TrainingConfig, *, input_shape: tuple[int, int, int], seed: int = 0, precision: str = "float32"
+) -> ZooModel:
+    """The network with its first weights: fresh from `seed`, but for those from the files the configuration names.
+
+    Keras's names start over, so that weights are found by name whatever was built before in this process. Raises ConfigRefused.
+    """
     section = config.model
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(precision)
     try:
         if section.family == DOG_FPN:
             zoo_model = _dog_fpn(config, input_shape=input_shape)
@@ -44,6 +52,8 @@ def network_build(config: TrainingConfig, *, input_shape: tuple[int, int, int]) 
             weights_from_bytes(zoo_model.keras_model, Path(section.init_path).read_bytes())
     except (ZooError, ValueError, TypeError, OSError) as problem:
         raise ConfigRefused(f"model: {problem}") from problem
+    finally:
+        keras.config.set_dtype_policy("float32")
     if any(phase.trainable != "all" for phase in config.phases) and not zoo_model.base_layers:
         raise ConfigRefused(f"phases: {section.family} has no pretrained base, so `trainable` must be all")
     return zoo_model

@@ -8,7 +8,7 @@ import pytest
 
 from model_registry.export.golden import DRAWINGS, drawing_png
 from model_registry.preprocessing import image_decode, image_prepare
-from model_registry.training.recipe import FILM_MLO_PROFILE
+from model_registry.preprocessing.profiles import profile_named
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
@@ -17,7 +17,7 @@ def test_a_drawing_is_reproducible_and_assessable(drawing: tuple[int, bool, floa
     data, again = (drawing_png(seed=seed, chest_wall_right=chest_wall_right, lesion_radius=lesion_radius) for _ in range(2))
     assert data == again
     assert len(data) < 100_000
-    prepared = image_prepare(image=image_decode(data=data, media_type="image/png"), profile=FILM_MLO_PROFILE)
+    prepared = image_prepare(image=image_decode(data=data, media_type="image/png"), profile=profile_named("film-384x256"))
     assert prepared.assessable
     assert prepared.tensor.shape == (384, 256, 2)
     assert prepared.tensor[..., 1][:, :4].max() > 0.9, "the chest wall is brought to the left"
