@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from model_registry.explain.branches import branches_inline
 from model_registry.explain.errors import ExplainError, UnknownShape
 from model_registry.explain.order import nodes_ordered
 from model_registry.explain.sizes import Shape, sizes_find
@@ -49,6 +50,17 @@ class Graph:
         ordered = nodes_ordered(model.graph.node)
         del self.model.graph.node[:]
         self.model.graph.node.extend(ordered)
+        self._read()
+        while branches_inline(self.model, self.constant):
+            self._read()
+        self._shared: dict[Any, str] = {}
+        self._added: list[onnx.NodeProto] = []
+        self._added_makers: dict[str, onnx.NodeProto] = {}
+        self.totals: dict[str, Total] = {}
+        self._added_constants: dict[str, np.ndarray] = {}
+        self._counter = 0
+
+    def _read(self) -> None:
         self.nodes = list(self.model.graph.node)
         self.producers = {output: node for node in self.nodes for output in node.output if output}
         self.consumers: dict[str, list[onnx.NodeProto]] = {}
@@ -60,12 +72,6 @@ class Graph:
         sizes = sizes_find(self.model)
         self._shapes, self._types = sizes.shapes, sizes.types
         self._constants: dict[str, np.ndarray] = dict(sizes.constants)
-        self._shared: dict[Any, str] = {}
-        self._added: list[onnx.NodeProto] = []
-        self._added_makers: dict[str, onnx.NodeProto] = {}
-        self.totals: dict[str, Total] = {}
-        self._added_constants: dict[str, np.ndarray] = {}
-        self._counter = 0
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -258,5 +258,6 @@ def test_every_named_operator_has_a_rule() -> None:
     from model_registry.explain.rules import RULES
 
     covered = {node.op_type for case in CASES for node in (case.model(np.float32).graph.node)}
+    covered |= {"QuantizeLinear", "DequantizeLinear"}  # not differentiable as they stand: test_reduced_precision.py
     untested = set(RULES) - covered - {"Shape", "Size", "Floor", "Ceil", "Round", "Sign", "ArgMax", "ArgMin"}
     assert untested - {"GreaterOrEqual", "Less", "LessOrEqual", "Equal"} == set()
