@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from model_registry.export.keras_safety import (
     OWN_PACKAGE,
     WEIGHTS,
     WEIGHTS_BYTES_MAXIMUM,
+    arrays_check,
     config_parse,
     keras_archive_extract,
     weights_check,
@@ -35,7 +37,7 @@ OWN_LAYERS = {
 }
 LEGACY = frozenset({".h5", ".hdf5"})
 # what Keras and TensorFlow raise on configurations and weights that do not fit
-_LOAD_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, RuntimeError, LookupError, NotImplementedError)
+_LOAD_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, RuntimeError, LookupError, EOFError, zipfile.BadZipFile)
 _TENSORFLOW_ERRORS = (tf.errors.OpError,)
 
 
@@ -71,6 +73,7 @@ def keras_weights_load(keras_model: Any, path: Path) -> None:
     """Load weights alone into a model of the zoo: .npz as the zoo writes them, .weights.h5 or .h5. Raises as above."""
     _size_check(path)
     if path.suffix == ".npz":
+        arrays_check(path)
         _guarded(path, lambda: weights_from_bytes(keras_model, path.read_bytes()))
         return
     if path.suffix not in LEGACY:
