@@ -115,10 +115,26 @@ def _members_check(members: list[zipfile.ZipInfo]) -> None:
         limit = WEIGHTS_BYTES_MAXIMUM if member.filename == WEIGHTS else CONFIG_BYTES_MAXIMUM
         if member.file_size > limit:
             raise UnsafeKerasFile(f"{member.filename} unpacks to {member.file_size} bytes, above {limit}")
-        if member.file_size > FREE_BYTES and member.file_size > RATIO_MAXIMUM * max(1, member.compress_size):
-            raise UnsafeKerasFile(
-                f"{member.filename} unpacks to {member.file_size // max(1, member.compress_size)} times its size"
-            )
+        _ratio_check(member)
+
+
+def _ratio_check(member: zipfile.ZipInfo) -> None:
+    if member.file_size > FREE_BYTES and member.file_size > RATIO_MAXIMUM * max(1, member.compress_size):
+        times = member.file_size // max(1, member.compress_size)
+        raise UnsafeKerasFile(f"{member.filename[:80]} unpacks to {times} times its size")
+
+
+def arrays_check(path: Path) -> None:
+    """An .npz whose arrays unpack to about what they are. Raises UnsafeKerasFile, UnreadableKerasFile."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise UnreadableKerasFile(f"{path.name} is not an .npz file, or a damaged one: {error}") from error
+    if len(members) > OBJECTS_MAXIMUM or sum(member.file_size for member in members) > WEIGHTS_BYTES_MAXIMUM:
+        raise UnsafeKerasFile(f"{path.name} unpacks to more than {WEIGHTS_BYTES_MAXIMUM} bytes")
+    for member in members:
+        _ratio_check(member)
 
 
 def config_parse(text: bytes | str) -> dict[str, Any]:
