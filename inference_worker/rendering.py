@@ -20,13 +20,13 @@ from inference_worker.heatmaps import MapScale, layer_hw, map_levels, map_scales
 from inference_worker.scoring import ImageScores, image_scores
 from inference_worker.segmentation import (
     MASK_THRESHOLD,
-    mask_holds_probabilities,
     mask_measure,
     outline_burn,
     outline_levels,
 )
 from inference_worker.views import PreparedView
 from model_registry.packaging import Manifest
+from model_registry.preprocessing.golden import mask_holds_probabilities
 
 
 @dataclass(frozen=True, slots=True)

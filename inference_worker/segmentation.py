@@ -18,9 +18,6 @@ from model_registry.preprocessing import affine
 
 MASK_THRESHOLD = 0.5
 
-#: How far outside [0, 1] rounding on any device can carry a probability.
-_ROUNDING = 1e-3
-
 #: Cyan, which inferno does not have and tissue does not show, on a dark rim that keeps it apart from bright tissue.
 _LINE_RGB = (0, 229, 255)
 _RIM_RGB = (0, 0, 0)
@@ -36,11 +33,6 @@ class MaskFigures:
     regions: int
     area_pixels: float
     area_mm2: float | None
-
-
-def mask_holds_probabilities(masks: npt.NDArray[np.float32]) -> bool:
-    """Whether every value lies in [0, 1], give or take rounding."""
-    return bool(masks.min(initial=0.0) >= -_ROUNDING and masks.max(initial=0.0) <= 1.0 + _ROUNDING)
 
 
 def mask_measure(
