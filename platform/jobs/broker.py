@@ -22,6 +22,7 @@ from inference_worker.contract.queues import (
     CANCEL_COMMAND,
     LEDGER_QUEUE,
     MAINTENANCE_QUEUE,
+    PACKAGES_COMMAND,
     RUN_CHECK_TASK,
     RUN_ORDER_TASK,
     celery_settings,
@@ -114,6 +115,12 @@ def attempts_abandon(*, attempts: Sequence[tuple[str, int]]) -> None:
             celery_app().control.broadcast(CANCEL_COMMAND, arguments={"attempts": listed})
     except BrokerUnavailable:
         logger.warning("broker away: %d attempts could not be called back; their results will not count", len(listed))
+
+
+def packages_announce(*, packages: Sequence[dict[str, str]]) -> None:
+    """Tell every worker which packages are in service. Raises BrokerUnavailable."""
+    with _translated():
+        celery_app().control.broadcast(PACKAGES_COMMAND, arguments={"packages": list(packages)})
 
 
 def ledger_ping() -> None:

@@ -22,6 +22,7 @@ from common import clock
 from inference_worker.contract.queues import ORDER_QUEUES
 from jobs import broker
 from jobs.heartbeats import DISPATCHER, own_heartbeat_write
+from jobs.hot_swap import packages_announce
 from jobs.models import BrokerEpoch, OutboxMessage
 from jobs.reaper import reaper_pass
 from jobs.rollback_rule import rules_watch
@@ -35,6 +36,7 @@ _HEARTBEAT_INTERVAL_SECONDS = 5.0
 _SCHEDULE_INTERVAL_SECONDS = 1.0
 _CHECKS_INTERVAL_SECONDS = 0.5
 _RULES_INTERVAL_SECONDS = 5.0
+_PACKAGES_INTERVAL_SECONDS = 10.0
 _PAUSE_FIRST_SECONDS = 0.5
 _PAUSE_MAXIMUM_SECONDS = 15.0
 _EPOCH_NAME = "orders"
@@ -134,6 +136,7 @@ class DispatchLoop:
             self._every("epoch", _EPOCH_INTERVAL_SECONDS, epoch_check)
             self._every("scheduled deployments", _SCHEDULE_INTERVAL_SECONDS, requests_apply_due)
             self._every("checks", _CHECKS_INTERVAL_SECONDS, checks_dispatch)
+            self._every("packages in service", _PACKAGES_INTERVAL_SECONDS, packages_announce)
             self._every("rules", _RULES_INTERVAL_SECONDS, rules_watch)
             self._every("ping", _HEARTBEAT_INTERVAL_SECONDS, broker.ledger_ping)
             orders_dispatch()

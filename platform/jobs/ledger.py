@@ -27,8 +27,9 @@ from inference_worker.contract.failures import failure_for
 from inference_worker.contract.wire import ContractViolation
 from jobs.changes import JobChanges
 from jobs.heartbeats import heartbeats_apply
+from jobs.hot_swap import refusal_note
 from jobs.models import Job, JobEvent, JobStatus
-from jobs.policy import attempt_failed
+from jobs.policy import WORKER_REFUSALS, attempt_failed
 from jobs.results import result_columns
 from jobs.shadows import shadows_queue
 from jobs.transitions import Change, Happening, Verdict, job_transition
@@ -207,5 +208,7 @@ def _change(report: _Report, job: Job, changes: JobChanges) -> Change:
         code, detail = "system:worker_lost", "abandoned by the worker"
     if not _CODE.fullmatch(code):
         code, detail = "system:unexpected", f"malformed failure code; {detail}"
+    if code in WORKER_REFUSALS:
+        refusal_note(worker=actor, digest=job.package_id, code=code)
     logger.info("attempt failed: %s", failure_for(code).code, extra={"job_id": str(job.pk), "attempt": attempt})
     return attempt_failed(job=job, code=code, detail=detail, event_id=event_id, at=at, actor=actor, now=changes.now)

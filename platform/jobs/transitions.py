@@ -79,8 +79,8 @@ class Verdict(StrEnum):
 class Change:
     """One happening. `attempt` is the attempt it is about; `at` when it happened (the ledger's clock bounds it).
 
-    `not_before` belongs to REQUEUED and RETRIED, `result` (the columns of a Result row) to SUCCEEDED, `failure_code` to FAILED,
-    REQUEUED and CANCELLED.
+    `not_before` and `max_attempts` belong to REQUEUED and RETRIED, `result` (the columns of a Result row) to SUCCEEDED,
+    `failure_code` to FAILED, REQUEUED and CANCELLED.
     """
 
     happening: Happening
@@ -215,6 +215,7 @@ def _queued_again(job: Job, change: Change, changes: JobChanges) -> None:
 
 def _requeued(job: Job, change: Change, changes: JobChanges) -> None:
     _ended(job, change, changes)
+    job.max_attempts = change.max_attempts or job.max_attempts
     _queued_again(job, change, changes)
 
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/v1/jobs/compare", registry_views.JobCompareView.as_view(), name="jobs-compare"),
     path("api/v1/jobs/<uuid:job_id>/replay", registry_views.JobReplayView.as_view(), name="job-replay"),
     path("api/v1/jobs/<uuid:job_id>/replays", registry_views.JobReplaysView.as_view(), name="job-replays"),
+    path("api/v1/packages/<str:digest>/readiness", registry_views.ReadinessView.as_view(), name="readiness"),
     path("api/v1/deployments/<slug:name>/agreement", registry_views.AgreementView.as_view(), name="agreement"),
     path("api/v1/jobs/<uuid:job_id>", views.JobDetailView.as_view(), name="job"),
     path("api/v1/jobs/<uuid:job_id>/events", views.JobEventsView.as_view(), name="job-events"),

@@ -77,6 +77,20 @@ class ComparisonSerializer(serializers.Serializer):
     differences = DifferenceSerializer(many=True)
 
 
+class WorkerReadinessSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=["ready", "loading", "refused"])
+    code = serializers.CharField(allow_null=True)
+    message = serializers.CharField(allow_null=True)
+
+
+class ReadinessSerializer(serializers.Serializer):
+    """How far the live workers are with a package. partial: some cannot serve it, others do."""
+
+    state = serializers.ChoiceField(choices=["ready", "loading", "partial", "refused", "no_workers"])
+    workers = WorkerReadinessSerializer(many=True)
+
+
 class AgreementSerializer(serializers.Serializer):
     """How a candidate agrees with the package in service. `paired` false: two populations, no pairs."""
 

@@ -20,12 +20,13 @@ from catalog.selectors import administered_deployments, deployment_resolve
 from common.conditional import conditional_response, etag_for
 from common.openapi import PROBLEM_CONFLICT
 from common.problems import Problem
-from inference_worker.contract.failures import CodedError
+from inference_worker.contract.failures import CodedError, failure_for
 from jobs.agreement import agreement_report
 from jobs.api import registry_serializers as shapes
 from jobs.api.documents import job_document, job_url, moment
 from jobs.api.result_document import result_document
 from jobs.api.views import NOT_FOUND, conflict, job_or_404
+from jobs.hot_swap import package_readiness
 from jobs.models import Job, JobPurpose, JobStatus
 from jobs.repeats import JobNotReplayable, job_replay, jobs_rerun
 from jobs.replay_report import MAP_TOLERANCE, SCORE_TOLERANCE, results_compare
@@ -195,6 +196,26 @@ def _compared(job: Job) -> dict[str, Any]:
     whole = Job.objects.select_related("study", "package", "result").get(pk=job.pk)
     positions = {str(pk): place for pk, place in Image.objects.filter(study=job.study_id).values_list("pk", "position")}
     return {"job": document, "result": result_document(job=whole, result=whole.result, image_positions=positions)}
+
+
+class ReadinessView(APIView):
+    """Which live workers have the package loaded and proven, which are at it, and which cannot serve it, with the reason."""
+
+    permission_classes = [CanAdminister]
+
+    @extend_schema(
+        operation_id="packages_readiness",
+        summary="A package's readiness on the workers",
+        tags=_TAGS,
+        responses={200: shapes.ReadinessSerializer, 404: NOT_FOUND},
+    )
+    def get(self, request: Request, digest: str) -> Response:
+        if not ModelPackage.objects.filter(pk=digest).exists():
+            raise CodedError("input:unknown_package")
+        found = package_readiness(digest=digest)
+        for worker in found["workers"]:
+            worker["message"] = failure_for(worker["code"]).message if worker["code"] else None
+        return conditional_response(request, etag=etag_for("readiness", digest, found), build=lambda: found)
 
 
 class AgreementView(APIView):
