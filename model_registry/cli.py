@@ -27,6 +27,14 @@ COMMANDS: dict[str, Command] = {
     "package": Command("model_registry.export.package_command", "make a model package of a Keras model"),
     "import": Command("model_registry.export.import_command", "make a model package of an outside ONNX classifier"),
     "explain": Command("model_registry.explain.command", "give any ONNX classifier heatmaps, in the same run as its scores"),
+    "verify": Command(
+        "model_registry.inspection.verify_command", "prove a package: digests, signature, inspection, golden inputs"
+    ),
+    "show": Command(
+        "model_registry.inspection.show_command", "say what a package is: classes, profile, tensors, figures, origin"
+    ),
+    "keygen": Command("model_registry.packaging.keygen_command", "make a signer's keys"),
+    "sign": Command("model_registry.packaging.sign_command", "sign a package"),
     "phantom": Command("model_registry.phantom.command", "make synthetic four-view mammography studies"),
 }
 
