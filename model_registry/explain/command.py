@@ -17,7 +17,7 @@ from model_registry.explain.errors import GRADIENT_FREE, ExplainError, NoGradien
 from model_registry.explain.files import data_file_of, model_load, model_save
 from model_registry.explain.graph import Graph
 from model_registry.explain.surcharge import NotMeasurable, Surcharge, surcharge_measure
-from model_registry.explain.target import scores_find, targets_list
+from model_registry.explain.target import scores_find, target_find, targets_list
 from model_registry.explain.transform import METHODS, ExplainedModel, explain_model
 
 LISTED_MAXIMUM = 20
@@ -112,7 +112,10 @@ def _list(console: Console, options: argparse.Namespace) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("CAM layer", "shape", "every way leads through it", ""):
         table.add_column(heading)
-    default = next((candidate.name for candidate in found if candidate.is_complete), None)
+    try:
+        default = target_find(graph, None, scores=scores)
+    except NoTarget:
+        default = None
     for candidate in found[:LISTED_MAXIMUM]:
         table.add_row(
             escape(candidate.name),

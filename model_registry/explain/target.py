@@ -68,8 +68,10 @@ def scores_find(graph: Graph, name: str | None) -> str:
 def target_find(graph: Graph, name: str | None, *, scores: str) -> str:
     """The CAM layer, shape (batch, channels, rows, columns).
 
-    Without a name: the last channel-first tensor larger than 1x1 through which every way from the image to the scores leads. A
-    named tensor in channel-last layout stands for the channel-first tensor it was transposed from. Raises NoTarget.
+    Without a name: the last channel-first tensor larger than 1x1 through which every way from the image to the scores leads.
+    Where there is none, as when a mask of the breast reaches the head past the network: the last with more channels than there
+    are scores (not a map of the scores themselves) past which no way leads through a convolution. A named tensor in channel-last
+    layout stands for the channel-first tensor it was transposed from. Raises NoTarget.
     """
     if name is not None:
         if not graph.has(name):
@@ -80,9 +82,14 @@ def target_find(graph: Graph, name: str | None, *, scores: str) -> str:
         if name not in graph.ancestors(scores):
             raise NoTarget(f"the scores {scores!r} do not depend on tensor {name!r}")
         return name
-    for candidate in targets_list(graph, scores=scores):
+    found = targets_list(graph, scores=scores)
+    for candidate in found:
         if candidate.is_complete:
             return candidate.name
+    columns = graph.shape(scores)[1] or 1
+    for candidate in found:
+        if (graph.shape(candidate.name)[1] or 0) > columns and not _is_bypassed(graph, candidate.name, scores):
+            return _before_copies(graph, candidate.name)
     raise NoTarget("no layer with a spatial map lies on every way from the image to the scores; name one")
 
 
@@ -95,6 +102,32 @@ def targets_list(graph: Graph, *, scores: str) -> list[Candidate]:
         for tensor in reversed(_channel_first_tensors(graph))
         if tensor in on_the_way and _is_map(graph, tensor)
     ]
+
+
+def _is_bypassed(graph: Graph, tensor: str, scores: str) -> bool:
+    """Whether something that a convolution found reaches the scores on a way past the tensor."""
+    past = graph.ancestors(scores, without=tensor)
+    reached = set(graph.image_names)
+    for node in graph.nodes:
+        if any(name in reached for name in graph.sources(node)):
+            made = [output for output in node.output if output in past]
+            if made and node.op_type in ("Conv", "ConvTranspose"):
+                return True
+            reached.update(made)
+    return False
+
+
+def _before_copies(graph: Graph, tensor: str) -> str:
+    """The tensor that a transposition and its inverse, as tf2onnx writes them in pairs, only copy."""
+    while (node := graph.producers.get(tensor)) is not None and node.op_type == "Transpose":
+        first = graph.producers.get(node.input[0])
+        if first is None or first.op_type != "Transpose":
+            break
+        inner, outer = (list(attribute(one, "perm", [])) for one in (first, node))
+        if [inner[axis] for axis in outer] != sorted(inner):
+            break
+        tensor = first.input[0]
+    return tensor
 
 
 def _is_map(graph: Graph, tensor: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from onnx import helper, numpy_helper, version_converter
 from onnx.reference import ReferenceEvaluator
 
 from model_registry.explain import GRADIENT_FREE, METHODS, ExplainError, NoScores, NoTarget, explain_model
+from model_registry.packaging import package_read
+
+PACKAGES = Path(__file__).resolve().parents[3] / "model_registry" / "packages"
 
 # channel 0 of the features is the image itself, channel 1 its negation; class 0 likes channel 1, class 1 likes channel 0
 CONV = np.array([1.0, -1.0], dtype=np.float32).reshape(2, 1, 1, 1)
@@ -183,3 +187,10 @@ def test_every_opset_from_13_to_the_latest_gives_the_same_maps(method: Any) -> N
             answer: Any = ReferenceEvaluator(explained).run(["heatmaps"], {"image": image})
             found = answer[0]
         np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max(), err_msg=f"opset {opset}")
+
+
+def test_the_shipped_models_layer_is_found_though_a_mask_goes_past_the_network() -> None:
+    package = package_read(max(path.parent for path in PACKAGES.glob("dog-fpn*/manifest.json")))
+    names = package.manifest.tensors
+    plain = onnx.utils.Extractor(onnx.load(package.model_path)).extract_model([names.image], [names.logits])
+    assert explain_model(plain).target == package.manifest.explanation.cam_layer
