@@ -1,8 +1,8 @@
 """What the heatmaps of all classes cost over the plain graph, for every family of the zoo at its reference input size.
 
 Weights are random: what is computed does not depend on them. The plain graph is the explained one without its heatmaps. Both
-run in turns in one process, and each pair gives one ratio, so that a machine busy with other work slows both alike; the median
-of the pairs and their quartiles are reported. ONNX Runtime on the CPU, fixed threads.
+run in turns in one process on one thread, and each pair gives one ratio of processor times, which a machine busy with other work
+hardly moves; the median of the pairs and their quartiles are reported. ONNX Runtime on the CPU.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def _family(name: str, *, seconds_maximum: float, repeats: int) -> dict[str, Any
             repeats=repeats,
             seconds_maximum=seconds_maximum,
             threads=THREADS,
+            clock=time.process_time,
         ):
             low, high = cost.quartiles_percent
             row[f"batch {cost.batch}, ms"] = round(cost.plain_ms, 2)
