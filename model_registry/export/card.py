@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from model_registry.evaluation.report import Evaluation
+if TYPE_CHECKING:
+    from model_registry.evaluation.report import Evaluation
 
 
-def card_text(*, manifest: Mapping[str, Any], evaluation: Evaluation) -> str:
-    """Markdown. Every figure stands with its 95 % interval and how it was measured."""
+def card_text(*, manifest: Mapping[str, Any], evaluation: Evaluation | None, note: str = "") -> str:
+    """Markdown. Every figure stands with its 95 % interval and how it was measured; without evaluation, the manifest's."""
+    if evaluation is None:
+        return _plain_card(manifest, note)
     use, provenance = manifest["intended_use"], manifest["provenance"]
     rows = [f"| {m.name} | {m.value:.3f} | {m.low:.3f} to {m.high:.3f} |" for m in evaluation.metrics if m.low is not None]
     limits = [f"- {line}" for line in use["not_validated"]]
@@ -79,6 +82,40 @@ def card_text(*, manifest: Mapping[str, Any], evaluation: Evaluation) -> str:
             "No image of the collection is part of this package; its golden inputs are drawings.",
             "",
             f"{provenance['licence']}.",
+            "",
+        ]
+    )
+
+
+def _plain_card(manifest: Mapping[str, Any], note: str) -> str:
+    use, provenance, suspicion = manifest["intended_use"], manifest["provenance"], manifest["suspicion"]
+    explanation = manifest["explanation"]
+    figures = [f"- {metric['name']}: {metric['value']:.4g} ({metric['method']})" for metric in manifest["metrics"]]
+    return "\n".join(
+        [
+            f"# {manifest['title']} ({manifest['name']} {manifest['version']})",
+            "",
+            f"**{use['statement']}**",
+            "",
+            *([note, ""] if note else []),
+            "## What it is",
+            f"{provenance['architecture']}, {provenance['parameters']:,} parameters. Classes, in order: "
+            f"{', '.join(manifest['classes'])}. Heatmaps: {explanation['method']} at {explanation['cam_layer']}, "
+            f"for {', '.join(explanation['targets'])}.",
+            f"Suspicion is {' + '.join(suspicion['classes'])}, marked above {suspicion['threshold']:.3f}. "
+            f"{suspicion['operating_point']}.",
+            "",
+            "## Trained on",
+            f"{provenance['training_data']}.",
+            "",
+            "## Figures",
+            *(figures or ["None were measured."]),
+            "",
+            "## Limits",
+            *[f"- {line}" for line in use["not_validated"]],
+            "",
+            "## Source and licence",
+            f"{provenance['citation']} {provenance['licence']}.".strip(),
             "",
         ]
     )
