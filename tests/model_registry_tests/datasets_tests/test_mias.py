@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from model_registry.datasets.lesions import LesionCircle, lesions_array, lesions_move
 from model_registry.datasets.mias import DatasetError, mias_read
+from model_registry.datasets.pixels import record_image
+from model_registry.datasets.registry import dataset_read
 
 LABELS = """image_id,file,patient_id,label,density,abnormalities,fold
 mdb001,mdb001.png,p001,benign,G,CIRC,1
@@ -81,3 +84,62 @@ def test_a_circle_moves_with_the_image_and_grows_with_it() -> None:
     mirrored_twice_as_large = np.array([[-2.0, 0.0, 100.0], [0.0, 2.0, 1.0]])
     np.testing.assert_allclose(lesions_move(circle, mirrored_twice_as_large), [[80, 41, 10, 2]])
     assert lesions_move(lesions_array(()), mirrored_twice_as_large).shape == (0, 4)
+
+
+INFO = """MIAS MiniMammographic Database
+1st column: MIAS database reference number.
+
+mdb001 G CIRC B 535 425 197
+mdb002 G NORM
+mdb144 F MISC B 233 994 29
+mdb144 F MISC M 313 540 27
+mdb212 G CALC B 687 882 3
+mdb216 D CALC M *NOTE 3*
+mdb300 F NORM
+"""
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    (tmp_path / "all-mias").mkdir()
+    (tmp_path / "Info.txt").write_text(INFO)
+    for number in (1, 2, 144, 212, 216, 217):
+        pixels = np.full((1024, 1024), number % 256, dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "all-mias" / f"mdb{number:03d}.pgm")
+    return tmp_path
+
+
+def test_the_published_layout_is_read_with_rows_from_the_top(original: Path) -> None:
+    dataset = dataset_read(original)
+    records = {record.image_id: record for record in dataset.records}
+    assert (dataset.kind, dataset.grouping) == ("mini-mias", "patient")
+    assert {name: record.label for name, record in records.items()} == {
+        "mdb001": "benign",
+        "mdb002": "normal",
+        "mdb144": "malignant",
+        "mdb212": "benign",
+        "mdb216": "malignant",
+    }
+    assert records["mdb001"].lesions == (LesionCircle(column=535, row=599, radius=197, label=1),)
+    assert [lesion.label for lesion in records["mdb144"].lesions] == [1, 2]
+    assert {name: record.is_located for name, record in records.items() if record.label != "normal"} == {
+        "mdb001": True,
+        "mdb144": True,
+        "mdb212": False,
+        "mdb216": False,
+    }
+    assert {(problem.code, problem.path) for problem in dataset.problems} == {
+        ("dataset:file_missing", "mdb300"),
+        ("dataset:label_missing", "all-mias/mdb217.pgm"),
+    }
+
+
+def test_two_films_are_one_woman_and_odd_numbers_are_left(original: Path) -> None:
+    first, second = dataset_read(original).records[:2]
+    assert (first.patient_id, first.image_laterality) == ("p001", "L")
+    assert (second.patient_id, second.image_laterality) == ("p001", "R")
+
+
+def test_a_portable_greymap_decodes_to_its_own_values(original: Path) -> None:
+    image = record_image(dataset_read(original).records[2])
+    assert (image.stored.shape, int(image.stored.min()), int(image.stored.max())) == ((1024, 1024), 144, 144)
