@@ -203,8 +203,8 @@ def _say(console: Console, collection: Any, noted: Sequence[warnings.WarningMess
         console.print(f"  {problem.code} {problem.path}: {problem.detail}", markup=False, soft_wrap=True)
     if len(dataset.problems) > 5:
         console.print(f"  … and {len(dataset.problems) - 5} more problems of the collection", markup=False)
-    for warning in {str(entry.message) for entry in noted}:
-        console.print(f"  caution: {warning}", style="yellow", markup=False, soft_wrap=True)
+    for note in dict.fromkeys([*dataset.notes, *(str(entry.message) for entry in noted)]):
+        console.print(f"  caution: {note}", style="yellow", markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -24,11 +24,19 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
-class DataSection(_Section):
-    """Which collection, and which of its images. `classes` maps the collection's labels to the model's, where they differ."""
+class Source(_Section):
+    """One collection: its folder, its kind as `dataset inspect` names it, and the options of that kind's loader."""
 
     path: str
     kind: str = "auto"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class DataSection(Source):
+    """Which collections, and which of their images. `also` are joined to the first; `classes` maps the collections' labels to the
+    model's, where they differ."""
+
+    also: tuple[Source, ...] = ()
     classes: dict[str, str] = Field(default_factory=dict)
     exclude_labels: tuple[str, ...] = ()
     exclude_images: tuple[str, ...] = ()
@@ -293,6 +301,11 @@ class TrainingConfig(_Section):
     @property
     def digest(self) -> str:
         """sha256 of what decides the weights: everything but places and the package's words."""
-        places = {"data": {"path"}, "model": {"weights_path", "init_path"}, "output": True}
-        content = self.model_dump_json(exclude=places) + "|".join(self.output.suspicion_classes)  # type: ignore[arg-type]
+        places: Any = {
+            "data": {"path": True, "also": {"__all__": {"path"}}},
+            "model": {"weights_path", "init_path"},
+            "output": True,
+        }
+        # defaults are left out, so that a field added later does not orphan runs that never heard of it
+        content = self.model_dump_json(exclude=places, exclude_defaults=True) + "|".join(self.output.suspicion_classes)
         return "sha256:" + hashlib.sha256(content.encode()).hexdigest()

@@ -19,6 +19,7 @@ SHIPPED = Path(__file__).with_name("configs")
 BYTES_MAXIMUM = 256 * 1024
 NODES_MAXIMUM = 5000
 EXTENDS_MAXIMUM = 8
+BY_KIND = ("loss", "schedule")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Location = tuple[str | int, ...]
@@ -127,11 +128,12 @@ def _walk(node: yaml.Node, location: Location, name: str, lines: dict[Location, 
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings are merged, everything else is replaced. A section with another `kind` replaces the whole section."""
+    """Mappings are merged, everything else is replaced. A loss or schedule of another kind replaces the whole section."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping) and value.get("kind", old.get("kind")) == old.get("kind"):
+        alike = not (isinstance(value, Mapping) and key in BY_KIND) or value.get("kind") == (old or {}).get("kind")
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and alike:
             merged[key] = _merge(old, value)
         else:
             merged[key] = value

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from model_registry.datasets.combine import LEAVE_OUT, dataset_relabel, datasets_join
 from model_registry.datasets.errors import DatasetError
 from model_registry.datasets.records import Dataset
 from model_registry.datasets.registry import dataset_read
@@ -24,7 +25,7 @@ from model_registry.preprocessing.profiles import ProfileError, profile_read
 from model_registry.training.config import TrainingConfig
 from model_registry.training.errors import ConfigRefused, DataRefused
 from model_registry.training.loop import Input
-from model_registry.training.samples import Sample, dataset_fit, samples_prepare
+from model_registry.training.samples import Sample, samples_prepare
 from model_registry.zoo.model import ZooModel
 
 FINAL = "final"
@@ -73,19 +74,16 @@ def collection_prepare(
     """Read, divide and prepare. `base` is the configuration's folder. Raises ConfigRefused, DataRefused."""
     profile = _profile(config, base)
     try:
-        source = dataset_read(Path(config.data.path), kind=config.data.kind)
-        dataset = dataset_fit(source, settings=config.data, labels=config.model.labels)
-        folds = _folds(replace(dataset, classes=config.model.labels), config)
+        dataset = collection_read(config)
+        folds = _folds(dataset, config)
     except DatasetError as problem:
         raise DataRefused(f"{problem.code}: {problem.detail}") from problem
     if fast_check:
         dataset, folds = _few(dataset, folds)
     samples = samples_prepare(
         dataset,
-        source=source,
         folds=folds,
         settings=config.data,
-        labels=config.model.labels,
         profile=profile,
         cache=cache,
         report=report,
@@ -95,6 +93,21 @@ def collection_prepare(
     rows, columns, channels = samples[0].tensor.shape
     given = Input(shape=(rows, columns, channels), has_mask=layout.endswith("_mask"), full_scale=white_of(profile))
     return Collection(dataset, profile, tuple(samples), judged[:2] if fast_check else judged, given)
+
+
+def collection_read(config: TrainingConfig) -> Dataset:
+    """The collections joined, with the model's labels. Raises DatasetError, and DataRefused where a label has no image."""
+    section, labels = config.data, config.model.labels
+    names = {**section.classes, **dict.fromkeys(section.exclude_labels, LEAVE_OUT)}
+    found = [
+        dataset_relabel(dataset_read(Path(source.path), kind=source.kind, options=source.options), labels=names, classes=labels)
+        for source in (section, *section.also)
+    ]
+    dataset = found[0] if len(found) == 1 else datasets_join(found, classes=labels)
+    records = tuple(record for record in dataset.records if record.image_id not in section.exclude_images)
+    if missing := [label for label in labels if label not in {record.label for record in records}]:
+        raise DataRefused(f"the collection has no image of {', '.join(missing)}; see data.classes and data.exclude_labels")
+    return replace(dataset, records=records)
 
 
 def white_of(profile: PreprocessingProfile) -> float:
