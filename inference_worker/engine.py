@@ -10,37 +10,46 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil
-
 from inference_worker.batching import Array, DynamicBatcher, ModelOutput
 from inference_worker.contract.failures import CodedError
 from inference_worker.golden import golden_check
+from inference_worker.memory import memory_return, resident_memory_bytes
 from inference_worker.package_cache import PackageCache
 from inference_worker.providers import ModelSession, ProviderChoice, sessions_by_preference
 from inference_worker.settings import WorkerSettings
+from inference_worker.soundness import soundness_check
+from model_registry.inspection import CODES as INSPECTION_CODES
 from model_registry.packaging import Package
 
 logger = logging.getLogger(__name__)
 
 #: A package that failed on this machine fails its next jobs at once, without being loaded again for each of them.
 _FAILURE_REMEMBERED_SECONDS = 60.0
-_REMEMBERED_CODES = frozenset({"model:golden_mismatch", "model:session_failed", "model:out_of_memory"})
+REFUSING_CODES = frozenset(
+    {
+        *("model:golden_mismatch", "model:session_failed", "model:out_of_memory"),
+        *("model:signature_missing", "model:signature_invalid", "model:signer_unknown"),
+        *INSPECTION_CODES,
+    }
+)
 
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A proven package, its session and its batcher. `memory_bytes` is what loading and warming it took."""
+    """A proven package, its session and its batcher. `memory_bytes` is what loading and warming it took, `used_at` when it was
+    last leased or given back, on the monotonic clock."""
 
     package: Package
     choice: ProviderChoice
     batcher: DynamicBatcher
     memory_bytes: int
     leases: int = 0
+    used_at: float = 0.0
 
     def submit(self, *, tensor: Array) -> Future[ModelOutput]:
         """Queue one prepared image of the package's input shape. See DynamicBatcher.submit."""
@@ -49,11 +58,6 @@ class LoadedModel:
                 "model:invalid_package", f"the profile makes {tensor.shape}, the model takes {self.package.manifest.input_shape}"
             )
         return self.batcher.submit(tensor=tensor)
-
-
-def resident_memory_bytes() -> int:
-    """This process's resident memory."""
-    return int(psutil.Process().memory_info().rss)
 
 
 class Engine:
@@ -90,6 +94,7 @@ class Engine:
         finally:
             with self._lock:
                 model.leases -= 1
+                model.used_at = time.monotonic()
             self._evict()
 
     @property
@@ -97,6 +102,29 @@ class Engine:
         """Digests in memory, least recently used first."""
         with self._lock:
             return tuple(self._models)
+
+    @property
+    def refused_packages(self) -> dict[str, str]:
+        """Digest → code of what this worker could not load or prove lately, and does not try again yet."""
+        now = time.monotonic()
+        with self._lock:
+            return {
+                digest: error.code for digest, (since, error) in self._failed.items() if now - since < _FAILURE_REMEMBERED_SECONDS
+            }
+
+    def idle_release(self, *, keep: Container[str], idle_seconds: float) -> int:
+        """Let every model go that is not in `keep`, that nobody holds and that was not used for `idle_seconds`; returns how
+        many. Their memory goes back to the system."""
+        before = time.monotonic() - idle_seconds
+        with self._lock:
+            idle = [
+                digest
+                for digest, model in self._models.items()
+                if digest not in keep and model.leases == 0 and model.used_at <= before
+            ]
+            gone = [(digest, self._models.pop(digest)) for digest in idle]
+        self._let_go(gone)
+        return len(idle)
 
     @property
     def choice(self) -> ProviderChoice | None:
@@ -116,6 +144,7 @@ class Engine:
                 if (model := self._models.get(package_digest)) is not None:
                     self._models.move_to_end(package_digest)
                     model.leases += 1
+                    model.used_at = time.monotonic()
                     return model
                 self._raise_if_failed(package_digest)
                 pending = self._loading.get(package_digest)
@@ -134,7 +163,7 @@ class Engine:
         except BaseException as error:
             with self._lock:
                 del self._loading[package_digest]
-                if isinstance(error, CodedError) and error.code in _REMEMBERED_CODES:
+                if isinstance(error, CodedError) and error.code in REFUSING_CODES:
                     self._failed[package_digest] = (time.monotonic(), error)
             pending.set_exception(error)
             raise
@@ -162,6 +191,7 @@ class Engine:
         if model_bytes > self._settings.session_memory_limit_bytes:
             raise CodedError("model:out_of_memory", f"the model has {model_bytes} bytes, SESSION_MEMORY_LIMIT_MB allows less")
         before = self._memory_probe()
+        soundness_check(package, model_bytes_maximum=self._settings.package_model_maximum_bytes)
         batch_sizes = self._batch_sizes(package)
         session = self._proven_session(package, batch_sizes)
         # Other threads allocate meanwhile, so the growth is an estimate; the weights are its floor.
@@ -225,6 +255,16 @@ class Engine:
                     del self._models[digest]
                     total -= model.memory_bytes
                     gone.append((digest, model))
-        for digest, model in gone:
+        self._let_go(gone)
+
+    @staticmethod
+    def _let_go(gone: list[tuple[str, LoadedModel]]) -> None:
+        """End the batchers, and with them the last references to their sessions."""
+        if not gone:
+            return
+        while gone:
+            digest, model = gone.pop()
             model.batcher.close()
-            logger.info("model.evicted package_digest=%s memory_bytes=%d", digest, model.memory_bytes)
+            logger.info("model.released package_digest=%s memory_bytes=%d", digest, model.memory_bytes)
+            del model
+        memory_return()

@@ -7,6 +7,7 @@ kept, so that years of promotions do not fill the disk.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -19,13 +20,16 @@ from inference_worker.contract.failures import CATALOGUE, CodedError
 from inference_worker.object_store import ObjectMissing, ObjectStore
 from model_registry.packaging import (
     MANIFEST_NAME,
+    MODEL_BYTES_MAXIMUM,
+    SIGNATURE_NAME,
     Manifest,
     Package,
     PackageError,
+    manifest_check,
     manifest_digest,
-    manifest_read,
     package_verify,
 )
+from model_registry.packaging.signature import signature_require
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +45,25 @@ _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 class PackageCache:
     """Verified packages on the local disk. Safe to share between processes: a folder appears whole, by renaming."""
 
-    def __init__(self, *, folder: Path, store: ObjectStore) -> None:
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        store: ObjectStore,
+        trusted_keys: Path | None = None,
+        model_bytes_maximum: int = MODEL_BYTES_MAXIMUM,
+    ) -> None:
+        """With `trusted_keys`, a folder of public keys, only packages signed by one of them are handed out."""
         self._folder = folder
         self._store = store
+        self._trusted_keys = trusted_keys
+        self._model_bytes_maximum = model_bytes_maximum
 
     def package_get(self, *, package_digest: str, package_key: str) -> Package:
         """The verified package with this digest, fetched from the store's folder `package_key` if it is not here yet.
 
-        Raises CodedError: model:package_missing, model:digest_mismatch, model:invalid_package, or a storage failure.
+        Raises CodedError: model:package_missing, model:digest_mismatch, model:invalid_package, model:too_large, one of
+        model:signature_missing, …_invalid and model:signer_unknown, or a storage failure.
         """
         match = _DIGEST.fullmatch(package_digest)
         if match is None:
@@ -56,7 +71,7 @@ class PackageCache:
         local = self._folder / match.group(1)
         if local.is_dir():
             try:
-                package = package_verify(local, expected_digest=package_digest)
+                package = self._verified(local, package_digest)
                 os.utime(local)  # the folder's time says when it was last used
                 return package
             except PackageError as error:
@@ -69,12 +84,13 @@ class PackageCache:
         temporary = Path(tempfile.mkdtemp(prefix=_FETCHING, dir=self._folder))
         try:
             manifest = self._manifest_fetched(temporary, package_digest=package_digest, package_key=package_key)
+            self._signature_fetched(temporary, package_key=package_key)
             for entry in manifest.files:
                 target = temporary / entry.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(self._object(f"{package_key}/{entry.path}"))
             try:
-                package_verify(temporary, expected_digest=package_digest)
+                self._verified(temporary, package_digest)
             except PackageError as error:
                 raise _as_coded(error) from error
             try:
@@ -88,9 +104,15 @@ class PackageCache:
         logger.info("package.fetched package_digest=%s", package_digest)
         self._clean()
         try:
-            return package_verify(local, expected_digest=package_digest)
+            return self._verified(local, package_digest)
         except PackageError as error:
             raise _as_coded(error) from error
+
+    def _verified(self, folder: Path, package_digest: str) -> Package:
+        """Whole, and signed where that is required: checked each time, so that a key which is taken away stops counting."""
+        package = package_verify(folder, expected_digest=package_digest, model_bytes_maximum=self._model_bytes_maximum)
+        signature_require(folder, keys_place=self._trusted_keys)
+        return package
 
     def _clean(self) -> None:
         """Remove all but the packages used last, and what an interrupted fetch left. A loaded session needs no folder."""
@@ -112,11 +134,17 @@ class PackageCache:
         if (found := manifest_digest(data)) != package_digest:
             raise CodedError("model:digest_mismatch", f"{MANIFEST_NAME} in the store has digest {found}")
         try:
-            manifest = manifest_read(data)
-        except ValueError as error:
-            raise CodedError("model:invalid_package", f"{MANIFEST_NAME}: {str(error)[:500]}") from error
+            manifest = manifest_check(data, model_bytes_maximum=self._model_bytes_maximum)
+        except PackageError as error:
+            raise _as_coded(error) from error
         (temporary / MANIFEST_NAME).write_bytes(data)
         return manifest
+
+    def _signature_fetched(self, temporary: Path, *, package_key: str) -> None:
+        if self._trusted_keys is None:
+            return
+        with contextlib.suppress(ObjectMissing):  # then it is missing, which signature_require says in its own words
+            (temporary / SIGNATURE_NAME).write_bytes(self._store.read(key=f"{package_key}/{SIGNATURE_NAME}"))
 
     def _object(self, key: str) -> bytes:
         try:

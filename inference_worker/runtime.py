@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,9 @@ import cv2
 from inference_worker import __version__
 from inference_worker.attempts import AttemptRegister
 from inference_worker.contract.events import WorkerHeartbeat
-from inference_worker.engine import Engine, resident_memory_bytes
+from inference_worker.engine import Engine
+from inference_worker.hot_swap import PackageKeeper
+from inference_worker.memory import resident_memory_bytes
 from inference_worker.object_store import ObjectStore
 from inference_worker.package_cache import PackageCache
 from inference_worker.pipeline import Pipeline
@@ -34,20 +38,35 @@ class WorkerRuntime:
     engine: Engine
     pipeline: Pipeline
     reporter: Reporter
+    keeper: PackageKeeper
 
     def close(self) -> None:
         """Let models go and deliver what was not yet reported."""
+        self.keeper.close()
         self.engine.close()
         self.pipeline.executor.shutdown()
         self.reporter.close()
 
 
-def runtime_create(*, settings: WorkerSettings, publish: Callable[[list[dict[str, Any]]], None]) -> WorkerRuntime:
-    """Build the parts. Loads no model; the first order does."""
+def process_end() -> None:
+    """Ask this process to finish its orders and end; whoever supervises it starts a fresh one."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def runtime_create(
+    *, settings: WorkerSettings, publish: Callable[[list[dict[str, Any]]], None], recycle: Callable[[], None] = process_end
+) -> WorkerRuntime:
+    """Build the parts. Loads no model; the first order, or the platform's word of what is in service, does."""
     cv2.setNumThreads(1)  # views and orders already run side by side; OpenCV's own pool would only contend for the cores
     store = ObjectStore(url=settings.object_store_url)
     attempts = AttemptRegister()
-    engine = Engine(packages=PackageCache(folder=settings.package_cache_dir, store=store), settings=settings)
+    packages = PackageCache(
+        folder=settings.package_cache_dir,
+        store=store,
+        trusted_keys=settings.package_trusted_keys,
+        model_bytes_maximum=settings.package_model_maximum_bytes,
+    )
+    engine = Engine(packages=packages, settings=settings)
 
     def heartbeat(event_id: str, occurred_at: str) -> WorkerHeartbeat:
         choice = engine.choice
@@ -62,6 +81,7 @@ def runtime_create(*, settings: WorkerSettings, publish: Callable[[list[dict[str
             loaded_packages=engine.loaded_packages,
             resident_memory_bytes=resident_memory_bytes(),
             software_version=__version__,
+            refused_packages=engine.refused_packages,
         )
 
     pipeline = Pipeline(
@@ -73,7 +93,13 @@ def runtime_create(*, settings: WorkerSettings, publish: Callable[[list[dict[str
         ),
     )
     reporter = Reporter(worker=settings.worker_name, publish=publish, heartbeat=heartbeat)
-    return WorkerRuntime(settings=settings, attempts=attempts, engine=engine, pipeline=pipeline, reporter=reporter)
+    keeper = PackageKeeper(
+        engine=engine,
+        idle_seconds=settings.session_idle_seconds,
+        memory_limit_bytes=settings.worker_memory_limit_bytes,
+        recycle=recycle,
+    )
+    return WorkerRuntime(settings=settings, attempts=attempts, engine=engine, pipeline=pipeline, reporter=reporter, keeper=keeper)
 
 
 class RuntimeHolder:

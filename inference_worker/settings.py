@@ -28,7 +28,11 @@ class WorkerSettings:
     batch_maximum_size: int
     batch_maximum_wait_seconds: float
     session_memory_limit_bytes: int
+    session_idle_seconds: float
+    worker_memory_limit_bytes: int
     package_cache_dir: Path
+    package_trusted_keys: Path | None
+    package_model_maximum_bytes: int
     execution_providers: tuple[str, ...]
     intra_op_threads: int
     cpu_lanes: int
@@ -52,7 +56,11 @@ def settings_from_environment(environ: Mapping[str, str] | None = None) -> Worke
         batch_maximum_size=_whole(source, "BATCH_MAX_SIZE", default=8, low=1, high=256),
         batch_maximum_wait_seconds=_whole(source, "BATCH_MAX_WAIT_MS", default=4, low=0, high=10_000) / 1000,
         session_memory_limit_bytes=_whole(source, "SESSION_MEMORY_LIMIT_MB", default=4096, low=16, high=1_000_000) * 2**20,
+        session_idle_seconds=_whole(source, "SESSION_IDLE_SECONDS", default=120, low=0, high=86_400),
+        worker_memory_limit_bytes=_whole(source, "WORKER_MEMORY_LIMIT_MB", default=0, low=0, high=10_000_000) * 2**20,
         package_cache_dir=Path(source.get("PACKAGE_CACHE_DIR") or Path(tempfile.gettempdir()) / "mammoserve-packages"),
+        package_trusted_keys=_folder(source, "PACKAGE_TRUSTED_KEYS"),
+        package_model_maximum_bytes=_whole(source, "PACKAGE_MODEL_MAX_MB", default=2048, low=1, high=2048) * 2**20,
         execution_providers=_providers(source),
         intra_op_threads=_whole(source, "INTRA_OP_THREADS", default=max(1, cores // lanes), low=1, high=256),
         cpu_lanes=lanes,
@@ -80,6 +88,13 @@ def _required(source: Mapping[str, str], name: str, meaning: str) -> str:
     if not value:
         raise SettingsError(f"{name} is not set: set it to {meaning}")
     return value
+
+
+def _folder(source: Mapping[str, str], name: str) -> Path | None:
+    text = source.get(name, "").strip()
+    if text and not Path(text).is_dir():
+        raise SettingsError(f"{name} is {text!r}, where no folder is: set it to the folder of the public keys, or leave it out")
+    return Path(text) if text else None
 
 
 def _whole(source: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:

@@ -138,6 +138,20 @@ def signature_verify(folder: Path | str, trusted_keys: TrustedKeys) -> SignerNam
     return name
 
 
+def signature_require(folder: Path | str, *, keys_place: Path | str | None) -> SignerName | None:
+    """As `signature_verify` with the keys at `keys_place`; None where no place is configured and signatures are not required.
+
+    Keys that cannot be used trust nobody: that is SignerUnknown, not a way around the signature.
+    """
+    if not keys_place:
+        return None
+    try:
+        keys = trusted_keys_read(keys_place)
+    except KeyUnusable as error:
+        raise SignerUnknown(f"no signer can be trusted: {error}") from error
+    return signature_verify(folder, keys)
+
+
 def _signature_read(folder: Path) -> Signature:
     try:
         data = small_file_read(folder / SIGNATURE_NAME, bytes_maximum=SIGNATURE_BYTES_MAXIMUM)

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from django.conf import settings
+
 from accounts.models import User
 from catalog.models import CheckState, ModelPackage
 from common.object_store import object_store
 from inference_worker.contract.failures import CodedError
-from model_registry.packaging import MANIFEST_NAME, Package, PackageError, package_verify
+from model_registry.packaging import MANIFEST_NAME, SIGNATURE_NAME, Package, PackageError, package_verify
+from model_registry.packaging.signature import signature_require
 
 
 def package_install(*, folder: Path | str, installed_by: User | None = None) -> ModelPackage:
     """Verify the package in `folder`, copy it to the object store and make its row. Repeating it changes nothing.
 
-    Raises CodedError model:package_missing, model:invalid_package, model:digest_mismatch or a storage code.
+    Raises CodedError model:package_missing, model:invalid_package, model:too_large, model:digest_mismatch, where trusted keys are
+    configured model:signature_missing, model:signature_invalid or model:signer_unknown, or a storage code.
     """
     try:
-        package = package_verify(folder)
+        package = package_verify(folder, model_bytes_maximum=settings.PACKAGE_MODEL_MAX_BYTES)
+        signature_require(folder, keys_place=settings.PACKAGE_TRUSTED_KEYS)
     except PackageError as error:
         raise CodedError(error.code, error.detail) from error
     object_key = f"packages/{package.digest.removeprefix('sha256:')}"
@@ -49,6 +54,9 @@ def _copy(package: Package, object_key: str) -> None:
         key = f"{object_key}/{entry.path}"
         if not (complete and store.exists(key) and store.size(key) == entry.size_bytes):
             store.put_file(key, package.folder / entry.path)
+    signature = package.folder / SIGNATURE_NAME
+    if signature.is_file():  # may come later than the package, or from another signer
+        store.put_file(f"{object_key}/{SIGNATURE_NAME}", signature)
     if not complete:
         store.put_file(manifest_key, package.folder / MANIFEST_NAME)
 

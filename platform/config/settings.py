@@ -130,6 +130,11 @@ OBJECT_STORE_URL = env.str("OBJECT_STORE_URL", default=f"file://{DATA_DIR / 'obj
 #: Below this much free space the store reports itself full, while there is still room to finish what runs.
 OBJECT_STORE_MIN_FREE_BYTES = env.int("OBJECT_STORE_MIN_FREE_MB", default=512) * 1024 * 1024
 
+# ── Packages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: Folder of public keys (*.pem). With it, only packages signed by one of them are installed; without it, any package is.
+PACKAGE_TRUSTED_KEYS = env.str("PACKAGE_TRUSTED_KEYS", default="").strip()
+PACKAGE_MODEL_MAX_BYTES = env.int("PACKAGE_MODEL_MAX_MB", default=2048) * 1024 * 1024
+
 # ── People ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [

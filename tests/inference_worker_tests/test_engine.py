@@ -165,7 +165,7 @@ def test_a_model_that_is_no_onnx_is_coded(bench: Bench) -> None:
     shutil.rmtree(broken, ignore_errors=True)
     written = package_write(folder=broken, manifest=manifest, contents=contents | {"model.onnx": b"not a model"})
     bench.package_store(written)
-    assert code_of(bench, written) == "model:session_failed"
+    assert code_of(bench, written) == "model:corrupt_onnx"
 
 
 def test_a_digest_that_is_no_digest_touches_no_file(bench: Bench) -> None:
