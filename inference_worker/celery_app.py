@@ -20,6 +20,7 @@ from inference_worker.contract.queues import (
     CANCEL_COMMAND,
     LEDGER_QUEUE,
     ORDER_QUEUES,
+    PACKAGES_COMMAND,
     celery_settings,
 )
 from inference_worker.runtime import RuntimeHolder, runtime_create
@@ -117,3 +118,9 @@ def abandon_attempts(state: Any, attempts: Any = None, **_: Any) -> dict[str, in
         register.abandon(job_id=job_id, attempt=attempt)
         taken += 1
     return {"taken": taken}
+
+
+@control_command(name=PACKAGES_COMMAND, args=[("packages", list)], signature="[packages]")
+def packages_in_service(state: Any, packages: Any = None, **_: Any) -> dict[str, int]:
+    """Remote control: `packages` is a list of {"digest": str, "key": str}, everything that any deployment serves or tries."""
+    return {"taken": runtime.get().keeper.announced(packages if isinstance(packages, list) else ())}

@@ -14,9 +14,12 @@ from inference_worker.contract.failures import CodedError
 from inference_worker.contract.orders import InferenceOrder
 from inference_worker.contract.queues import ORDER_HARD_LIMIT_SECONDS, RUN_ORDER_TASK
 from inference_worker.contract.wire import ContractViolation
+from inference_worker.engine import REFUSING_CODES
 from inference_worker.runtime import WorkerRuntime
 
 logger = logging.getLogger(__name__)
+
+_REFUSED_PAUSE_SECONDS = 1.0
 
 
 @app.task(name=RUN_ORDER_TASK)
@@ -61,6 +64,8 @@ def _run(worker: WorkerRuntime, attempt: AttemptReference, order_data: Mapping[s
         _fail(worker, attempt, "system:contract_violation", str(error))
     except CodedError as error:
         _fail(worker, attempt, error.code, error.detail)
+        if error.code in REFUSING_CODES:
+            time.sleep(_REFUSED_PAUSE_SECONDS)  # or a worker that cannot serve takes orders faster than those that can
     except MemoryError:
         _fail(worker, attempt, "model:out_of_memory", "the worker ran out of memory")
     except Exception as error:
