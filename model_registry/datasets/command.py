@@ -62,7 +62,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _inspect(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    dataset = dataset_read(options.path, kind=options.kind)
+    with console.status("reading tables and names"):
+        dataset = dataset_read(options.path, kind=options.kind)
     if not options.deep:
         return dataset_summary(dataset)
     with _bar(console, "reading images", len(dataset.records)) as advance:

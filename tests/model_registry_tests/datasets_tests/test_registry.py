@@ -18,9 +18,9 @@ from tests.model_registry_tests.datasets_tests.trees import picture, put, xlsx
 MIAS = Path(__file__).resolve().parents[4] / "shared" / "data" / "mias"
 
 
-def refusal(path: Path, **wish: str) -> str:
+def refusal(path: Path, kind: str = "auto") -> str:
     with pytest.raises(DatasetError) as refused:
-        dataset_read(path, **wish)
+        dataset_read(path, kind=kind)
     assert refused.value.detail
     return refused.value.code
 

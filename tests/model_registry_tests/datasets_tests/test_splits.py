@@ -19,7 +19,7 @@ from model_registry.datasets.splits import PatientsUnknownWarning, folds_by_pati
 CLASSES = ("normal", "malignant")
 
 
-def collection(patients: Sequence[str | None], labels: Sequence[int] | None = None, **about: object) -> Dataset:
+def collection(patients: Sequence[str | None], labels: Sequence[int] | None = None, original: str | None = None) -> Dataset:
     records = [
         ImageRecord(
             image_id=f"i{number}",
@@ -27,7 +27,7 @@ def collection(patients: Sequence[str | None], labels: Sequence[int] | None = No
             media_type="image/png",
             label=CLASSES[labels[number] if labels else number % 2],
             patient_id=patient,
-            **about,
+            source_image_id=original,
         )
         for number, patient in enumerate(patients)
     ]
@@ -87,7 +87,7 @@ def test_parts_that_share_a_woman_or_an_original_are_refused() -> None:
     with pytest.raises(DatasetError, match="such as a") as refused:
         split_check(collection(["a", "a", "b"]), ["train", "test", "train"])
     assert refused.value.code == "dataset:patient_in_two_splits"
-    copies = collection([None, None], source_image_id="20586908")
+    copies = collection([None, None], original="20586908")
     with pytest.raises(DatasetError, match="20586908"):
         split_check(copies, [0, 1])
     split_check(collection(["a", "a", "b"]), ["train", "train", "test"])

@@ -32,7 +32,7 @@ def dicom(
     path: Path, *, size: tuple[int, int], dtype: type = np.uint16, square: tuple[slice, slice] | None = None, **tags
 ) -> Path:
     """A DICOM image of (rows, columns); `square` is set to the highest value."""
-    pixels = np.zeros(size, dtype=dtype)
+    pixels: np.ndarray = np.zeros(size, dtype=dtype)
     if square is not None:
         pixels[square] = np.iinfo(dtype).max
     return put(path, dicom_bytes(pixels, **tags))
