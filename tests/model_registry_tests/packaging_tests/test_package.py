@@ -14,6 +14,7 @@ from model_registry.packaging import (
     DigestMismatch,
     InvalidPackage,
     PackageMissing,
+    PackageTooLarge,
     manifest_digest,
     package_read,
     package_verify,
@@ -192,3 +193,60 @@ def test_reading_packages_needs_neither_numpy_nor_onnx() -> None:
     code = "import sys, model_registry.packaging; print(sorted({'numpy', 'onnx', 'tensorflow', 'cv2'} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('"version": "1.0.0", "version": "6.6.6"', "twice"),
+        ('"version": "1.0.0", "metrics": [{"name": "AUC", "value": NaN, "method": "m"}]', "NaN"),
+        ('"version": "1.0.0", "metrics": [{"name": "AUC", "value": -Infinity, "method": "m"}]', "Infinity"),
+        ('"version": "1.0.0", "metrics": [{"name": "AUC", "value": 1e999, "method": "m"}]', "1e999"),
+        ('"version": "1.0.0", "x": ' + '{"x":' * 100_000 + "1" + "}" * 100_000, "deep"),
+    ],
+)
+def test_json_that_two_readers_could_read_differently_is_refused(folder: Path, text: str, reason: str) -> None:
+    manifest = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(manifest.replace('"version": "1.0.0"', text))
+    with pytest.raises(InvalidPackage, match=reason):
+        package_read(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_figure_that_is_no_number_is_refused_at_writing(tmp_path: Path, value: float) -> None:
+    fields = manifest_fields() | {"metrics": ({"name": "AUC", "value": value, "method": "m"},)}
+    with pytest.raises(InvalidPackage, match=r"metrics\.0\.value"):
+        package_write(folder=tmp_path / "bad", manifest=fields, contents=CONTENTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_beside_the_files_is_refused(folder: Path) -> None:
+    (folder / "golden" / "a").mkdir()
+    with pytest.raises(InvalidPackage, match="golden/a"):
+        package_verify(folder)
+
+
+def test_a_manifest_that_lists_the_signature_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPackage, match=r"signature\.json"):
+        package_write(folder=tmp_path / "p", manifest=manifest_fields(), contents={**CONTENTS, "signature.json": b"{}"})
+
+
+def test_more_files_than_any_package_has_are_refused(tmp_path: Path) -> None:
+    many = {f"extra/{number}": b"" for number in range(4100)}
+    with pytest.raises(InvalidPackage, match="4096 are accepted"):
+        package_write(folder=tmp_path / "p", manifest=manifest_fields(), contents={**CONTENTS, **many})
+
+
+def test_a_model_above_the_limit_is_refused_by_what_the_manifest_says(folder: Path) -> None:
+    with pytest.raises(PackageTooLarge) as caught:
+        package_verify(folder, model_bytes_maximum=3)
+    assert caught.value.code == "model:too_large"
+    package_verify(folder, model_bytes_maximum=len(CONTENTS["model.onnx"]))
+
+
+def test_a_file_that_may_not_be_read_is_a_coded_error(folder: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    (folder / "model.onnx").chmod(0)
+    with pytest.raises(InvalidPackage):
+        package_verify(folder)
