@@ -18,17 +18,17 @@ import datetime
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import onnx
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from model_registry.explain import Method
 from model_registry.export.errors import FactsInvalid
 from model_registry.export.exported import ExportedModel
 from model_registry.export.package_build import PackageFacts
-from model_registry.packaging.manifest import Aggregation, Calibration, IntendedUse, Label, Metric, Provenance
+from model_registry.packaging.manifest import Aggregation, Calibration, IntendedUse, Label, Metric, Provenance, Slug
 from model_registry.packaging.profile import PreprocessingProfile
 from model_registry.preprocessing.profiles import ProfileError, profile_read
 
@@ -86,8 +86,8 @@ class FamilyFacts(_Section):
 class Facts(_Section):
     """See the module's text. `targets` names the maps of a zoo model whose scores are not one per class."""
 
-    name: str
-    version: str = "1.0.0"
+    name: Slug
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.-][A-Za-z0-9.-]+)?$")] = "1.0.0"
     title: str
     classes: tuple[Label, ...] = Field(min_length=2)
     profile: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -63,7 +64,8 @@ def drawing_dicom(*, seed: int, chest_wall_right: bool, lesion_radius: float) ->
     return view_to_dicom(view=view)
 
 
-def drawings() -> list[tuple[str, bytes]]:
+@cache
+def drawings() -> tuple[tuple[str, bytes], ...]:
     """File names and contents of the drawn golden inputs, the same bytes every time."""
     found = [
         (f"drawing-{index}.png", drawing_png(seed=seed, chest_wall_right=right, lesion_radius=radius))
@@ -71,7 +73,7 @@ def drawings() -> list[tuple[str, bytes]]:
     ]
     seed, right, radius = DICOM_DRAWING
     dicom = drawing_dicom(seed=seed, chest_wall_right=right, lesion_radius=radius)
-    return [*found, (f"drawing-{len(found) + 1}.dcm", dicom)]
+    return (*found, (f"drawing-{len(found) + 1}.dcm", dicom))
 
 
 def golden_contents(

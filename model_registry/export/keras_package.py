@@ -44,18 +44,19 @@ def keras_export(
     shape = _input_shape(model)
     if tensor_layout != "nhwc":
         raise FactsInvalid("Keras models take channels last; choose a profile whose tensor_layout is nhwc")
-    if isinstance(model.output, dict) and set(model.output) >= _ZOO_OUTPUTS:
+    # run once, for a model from a legacy file has no output until it was called
+    answer = model(np.zeros((1, *(images[0].shape if None in shape else shape)), np.float32), training=False)
+    if isinstance(answer, dict) and set(answer) >= _ZOO_OUTPUTS:
         shape_check(found=images[0].shape, wanted=shape)
         zoo_model = built or _zoo_model(model, facts=facts, input_shape=shape)
         exported = keras_to_onnx(zoo_model=zoo_model, method=facts.explanation.method, suspicion_classes=facts.suspicion.classes)
         return exported, "nhwc", parameters
-    output = model.outputs[0] if len(model.outputs) == 1 else None
-    if output is None:
-        raise WrongOutput(f"the model has {len(model.outputs)} outputs; one, or a dict with {', '.join(sorted(_ZOO_OUTPUTS))}")
+    if isinstance(answer, dict | list | tuple) and len(answer) != 1:
+        raise WrongOutput(f"the model has {len(answer)} outputs; one, or a dict with {', '.join(sorted(_ZOO_OUTPUTS))}")
 
     def serve(batch: Any) -> list[Any]:
         found = model(batch, training=False)
-        return [next(iter(found.values())) if isinstance(found, dict) else found[0] if isinstance(found, list) else found]
+        return list(found.values()) if isinstance(found, dict) else list(found) if isinstance(found, list | tuple) else [found]
 
     converted = keras_function_to_onnx(serve, input_shape=images[0].shape if None in shape else shape, outputs=("output",))
     wishes = Wishes(**facts.explanation.model_dump())

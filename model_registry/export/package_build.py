@@ -66,6 +66,7 @@ def package_build(
     `golden_images` are (file name, bytes); None draws breasts, one of them as DICOM. `card` is the finished card; None has it
     written from the manifest and `facts.note`. Raises FactsInvalid, GoldenImageRefused, NotRunnable, and as `package_write`.
     """
+    manifest_fields(exported=exported, facts=facts, profile=profile, cases=())  # before the work of running the graph
     golden, cases = golden_contents(
         model=exported.explained,
         profile=profile,

@@ -11,12 +11,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from model_registry.explain.graph import Graph
 from model_registry.explain.surcharge import NotMeasurable, surcharge_measure
@@ -101,7 +103,7 @@ def variant_build(
     package = package_verify(package.folder)
     manifest = package.manifest
     tolerance = tolerance or TOLERANCES[kind]
-    given = _drawn() if images is None else list(images)
+    given = list(_drawn() if images is None else images)
     if len(given) < IMAGES_MINIMUM:
         raise FactsInvalid(f"{len(given)} images are too few to calibrate and judge by; give at least {IMAGES_MINIMUM}")
     tensors = [golden_prepare(name=name, data=data, profile=manifest.preprocessing).tensor for name, data in given]
@@ -143,6 +145,7 @@ def model_shrink(
         else:
             with tempfile.TemporaryDirectory(prefix="variant-") as scratch:
                 written = Path(scratch) / "model.onnx"
+                add_pre_process_metadata(named)  # exporters fold and infer already; unmarked, the tool asks for it on every run
                 quantize_static(
                     named,
                     str(written),
@@ -155,6 +158,7 @@ def model_shrink(
                     nodes_to_exclude=kept,
                 )
                 smaller = onnx.load(written)
+                del smaller.metadata_props[:]
         onnx.checker.check_model(smaller)
     except (ValueError, KeyError, RuntimeError, IndexError, AttributeError, onnx.checker.ValidationError) as error:
         # what the two tools raise on graphs they do not understand
@@ -292,11 +296,12 @@ def _metrics(manifest: Manifest, kind: Kind, loss: Loss) -> list[Metric]:
     return [*own, *inherited]
 
 
-def _drawn() -> list[tuple[str, bytes]]:
+@cache
+def _drawn() -> tuple[tuple[str, bytes], ...]:
     """Drawn breasts of both sides, every other with a mass; none of them is a golden input."""
     found = []
     for index in range(DRAWN):
         radius = float(10 + index) if index // 2 % 2 else 0.0
         data = drawing_png(seed=_FIRST_SEED + index, chest_wall_right=index // 4 % 2 == 1, lesion_radius=radius)
         found.append((f"drawn-{index}.png", data))
-    return found
+    return tuple(found)
