@@ -7,16 +7,21 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
-from inference_worker import engine, package_cache, providers
+from inference_worker import engine, package_cache, providers, soundness
 from inference_worker.batching import ModelOutput
 from inference_worker.contract.failures import CodedError
+from inference_worker.package_cache import PackageCache
 from inference_worker.providers import ModelSession, sessions_by_preference
+from inference_worker.soundness import soundness_check
 from model_registry.packaging import package_write
+from model_registry.packaging.signature import key_pair_write, package_sign, private_key_read
 from tests.inference_worker_tests.factories import Bench, package_key, tiny_model
 
 
@@ -234,3 +239,50 @@ def test_one_bad_image_fails_alone_in_a_real_session(bench_with: Callable[..., B
             raising.result(10)
         with pytest.raises(CodedError, match="model:not_finite"):
             not_a_number.result(10)
+
+
+def test_a_model_that_fails_its_inspection_never_reaches_the_engine(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = onnx.load_from_string(tiny_model())
+    model.graph.node[4].op_type, model.graph.node[4].domain = "Backdoor", "evil.example"
+    model.opset_import.append(onnx.helper.make_opsetid("evil.example", 1))
+    package = bench.package_add()
+    contents = {entry.path: (package.folder / entry.path).read_bytes() for entry in package.manifest.files}
+    written = package_write(
+        folder=bench.folder / "custom",
+        manifest=package.manifest.model_dump(exclude={"files"}),
+        contents=contents | {"model.onnx": model.SerializeToString()},
+    )
+    bench.package_store(written)
+    monkeypatch.setattr(providers.ort, "InferenceSession", None)
+    assert code_of(bench, written) == "model:unsupported_operator"
+
+
+def test_a_model_found_sound_is_not_inspected_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = bench.package_add(model=tiny_model(bias=0.0625))
+    with pytest.raises(CodedError, match="model:too_large"):
+        soundness_check(package, model_bytes_maximum=100)
+    soundness_check(package, model_bytes_maximum=2**31)
+    monkeypatch.setattr(soundness, "model_inspect", None)
+    soundness_check(package, model_bytes_maximum=2**31)
+
+
+def test_where_keys_are_trusted_only_what_they_signed_is_served(bench: Bench, tmp_path: Path) -> None:
+    keys = tmp_path / "trusted"
+    keys.mkdir()
+    key_pair_write(private=tmp_path / "lab.key", public=keys / "lab.pem")
+    signing = Bench(tmp_path / "signing", PACKAGE_TRUSTED_KEYS=str(keys))
+    signing.packages = PackageCache(folder=tmp_path / "signing" / "cache", store=signing.store, trusted_keys=keys)
+    signing.engine = engine.Engine(packages=signing.packages, settings=signing.settings)
+    try:
+        package = signing.package_add()
+        assert code_of(signing, package) == "model:signature_missing"
+        package_sign(package.folder, private_key_read(tmp_path / "lab.key"))
+        signing.package_store(package)  # installed again, now signed
+        fetched = signing.packages.package_get(package_digest=package.digest, package_key=package_key(package))
+        assert (fetched.folder / "signature.json").is_file()
+        (keys / "lab.pem").rename(keys / "lab.withdrawn")
+        with pytest.raises(CodedError) as refused:
+            signing.packages.package_get(package_digest=package.digest, package_key=package_key(package))
+        assert refused.value.code == "model:signer_unknown"
+    finally:
+        signing.close()

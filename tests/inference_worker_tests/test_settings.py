@@ -55,3 +55,12 @@ def test_everything_can_be_set() -> None:
 def test_a_wrong_value_is_refused_by_name_and_says_what_to_set(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} .*set it to"):
         settings_from_environment(NEEDED | {name: value})
+
+
+def test_trusted_keys_are_a_folder_that_is_there(tmp_path: Path) -> None:
+    assert settings_from_environment(NEEDED).package_trusted_keys is None
+    assert settings_from_environment(NEEDED).package_model_maximum_bytes == 2**31
+    given = settings_from_environment(NEEDED | {"PACKAGE_TRUSTED_KEYS": str(tmp_path), "PACKAGE_MODEL_MAX_MB": "100"})
+    assert (given.package_trusted_keys, given.package_model_maximum_bytes) == (tmp_path, 100 * 2**20)
+    with pytest.raises(SettingsError, match="PACKAGE_TRUSTED_KEYS"):
+        settings_from_environment(NEEDED | {"PACKAGE_TRUSTED_KEYS": str(tmp_path / "nowhere")})
