@@ -1,26 +1,38 @@
 """The conformance kit: what every family must pass before it is trained. A new family adds one line to SMALL.
 
-Families run at small inputs, AlexNet and the U-Net also at a fraction of their width; full sizes are only built (test_registry).
+Build, save and load, export, package, serve: each family goes the whole way once, with one export. Families run at small inputs,
+AlexNet and the U-Net also at a fraction of their width; full sizes are only built (test_registry).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
+from scipy.special import softmax
 
 keras = pytest.importorskip("keras")
 
+from inference_worker.golden import golden_check  # noqa: E402
+from inference_worker.providers import sessions_by_preference  # noqa: E402
+from model_registry.export.golden import drawings, golden_prepare  # noqa: E402
+from model_registry.export.keras_file import keras_model_load  # noqa: E402
 from model_registry.export.onnx_export import keras_to_onnx  # noqa: E402
+from model_registry.export.package_build import PackageFacts, package_build  # noqa: E402
+from model_registry.packaging import package_verify  # noqa: E402
+from model_registry.packaging.manifest import IntendedUse, Provenance  # noqa: E402
+from model_registry.packaging.profile import Channels, Display, PreprocessingProfile, Resize, Scale  # noqa: E402
 from model_registry.zoo.model import ZooModel  # noqa: E402
 from model_registry.zoo.registry import zoo_build, zoo_names  # noqa: E402
+from tests.inference_worker_tests.factories import settings_for  # noqa: E402
 from tests.model_registry_tests.explain_tests.tape import tape_heatmaps  # noqa: E402
 
 THREE = ("Benign", "Cancer", "Normal")
 TWO = ("benign", "malignant")
+GOLDEN = ("drawing-2.png", "drawing-4.dcm")
 SMALL: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {
     "simple": ((32, 40, 3), {}),
     "shufflenet": ((64, 64, 3), {}),
@@ -83,40 +95,91 @@ def test_every_family_is_in_the_kit() -> None:
     assert set(SMALL) == set(zoo_names())
 
 
+def eager_answers(built: ZooModel, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and maps in Keras: Grad-CAM by the tape, or the mask of a segmentation model."""
+    if built.task == "segmentation":
+        outputs = built.keras_model(images, training=False)
+        return np.asarray(outputs["logits"]), np.moveaxis(np.asarray(outputs["mask"]), -1, 1)
+    return tape_heatmaps(built.keras_model, images)
+
+
+def profile_for(built: ZooModel) -> PreprocessingProfile:
+    """A drawing as this family's input: its size, channels and range."""
+    rows, columns, channels = built.input_shape
+    low, high = built.input_range
+    layouts: dict[int, Any] = {1: "grey", 3: "grey3", 4: "grey3_mask"}
+    return PreprocessingProfile(
+        name="conformance",
+        steps=(
+            Display(bits=8),
+            Resize(size_hw=(rows, columns)),
+            Scale(multiply=high - low, add=low),
+            Channels(layout=layouts[channels]),
+        ),
+    )
+
+
+def facts_for(built: ZooModel) -> PackageFacts:
+    lesion = "Cancer" if built.classes == THREE else "malignant"
+    return PackageFacts(
+        name=built.architecture,
+        version="1.0.0",
+        title=built.architecture,
+        classes=built.classes,
+        suspicion_classes=(lesion,),
+        threshold=0.5,
+        task=built.task,
+        intended_use=IntendedUse(statement="For tests."),
+        provenance=Provenance(
+            architecture=built.architecture,
+            training_data="none",
+            training_command="none",
+            licence="none",
+            parameters=built.parameters,
+            created="2026-01-01T00:00:00Z",
+        ),
+    )
+
+
 @pytest.mark.parametrize("name", SMALL)
-def test_family_survives_saving_and_export_with_its_answers_and_maps(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # the converter copies the whole graph before every step only to hide a step's failure: slow, and here a failure must show
-    monkeypatch.setenv("TF2ONNX_CATCH_ERRORS", "FALSE")
+def test_family_survives_saving_export_and_packaging_with_its_answers_and_maps(name: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(11)
     built = small_build(name)
     statistics_spread(built.keras_model)
-    images = drawn_batch(built)
-    logits, maps = tape_heatmaps(built.keras_model, images)
+    profile = profile_for(built)
+    golden = [(file, data) for file, data in drawings() if file in GOLDEN]
+    prepared = [golden_prepare(name=file, data=data, profile=profile).tensor for file, data in golden]
+    images = np.concatenate([drawn_batch(built), np.stack(prepared)])
+    logits, maps = eager_answers(built, images)
     scale = max(1.0, float(np.abs(logits).max()))
-    assert logits.shape == (3, len(built.classes))
-    assert maps.shape == (3, len(built.targets), *built.keras_model.output["cam"].shape[1:3])
+    assert logits.shape == (len(images), len(built.classes))
     assert np.isfinite(logits).all()
     assert np.ptp(logits, axis=1).min() > 1e-3 * scale, "equal answers would compare nothing"
     assert maps.max() > 0, "dark maps would compare nothing"
 
     path = tmp_path / "model.keras"
     built.keras_model.save(path)
-    loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
+    loaded = keras_model_load(path)
     for saved, found in zip(built.keras_model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(saved.value), np.asarray(found.value))
 
-    fields = {field: getattr(built, field) for field in ("architecture", "input_shape", "classes", "targets")}
-    exported = keras_to_onnx(zoo_model=ZooModel(keras_model=loaded, **fields))
-    session = onnxruntime.InferenceSession(exported.explained.SerializeToString(), providers=["CPUExecutionProvider"])
-    outputs = ["logits", "probabilities", "heatmaps"]
-    together: Any = session.run(outputs, {"image": images})
-    np.testing.assert_allclose(together[0], logits, atol=1e-4 * scale, rtol=0)
-    np.testing.assert_allclose(together[1].sum(axis=1), 1.0, atol=1e-5)
-    np.testing.assert_array_equal(together[1].argmax(axis=1), logits.argmax(axis=1))
-    np.testing.assert_allclose(together[2], maps, atol=1e-4 * maps.max(), rtol=0)
+    exported = keras_to_onnx(zoo_model=replace(built, keras_model=loaded))
+    assert maps.shape == (len(images), len(exported.targets), *exported.grid_hw)
+    written = package_build(
+        folder=tmp_path, exported=exported, facts=facts_for(built), profile=profile, golden_images=golden, card="# conformance\n"
+    )
+    package = package_verify(written.folder, expected_digest=written.digest)
+    assert package.manifest.classes == built.classes
+    session = next(iter(sessions_by_preference(package=package, settings=settings_for(tmp_path))))
+    golden_check(package=package, run=session.run)
 
-    alone: Any = session.run(outputs, {"image": images[1:2]})
-    np.testing.assert_allclose(alone[0][0], together[0][1], atol=1e-5 * scale, rtol=0)
-    np.testing.assert_allclose(alone[2][0], together[2][1], atol=1e-5 * maps.max(), rtol=0)
+    together = session.run(images)
+    np.testing.assert_allclose(together.logits, logits, atol=1e-4 * scale, rtol=0)
+    np.testing.assert_allclose(together.probabilities, softmax(logits, axis=1), atol=1e-4)
+    np.testing.assert_allclose(together.heatmaps, maps, atol=1e-4 * maps.max(), rtol=0)
+    for case, expected in zip(package.manifest.golden, logits[-len(golden) :], strict=True):
+        with np.load(package.golden_paths(case)[1]) as arrays:
+            np.testing.assert_allclose(arrays["logits"], expected, atol=1e-4 * scale, rtol=0)
+    alone = session.run(images[1:2])
+    np.testing.assert_allclose(alone.logits[0], together.logits[1], atol=1e-5 * scale, rtol=0)
+    np.testing.assert_allclose(alone.heatmaps[0], together.heatmaps[1], atol=1e-5 * maps.max(), rtol=0)
