@@ -145,6 +145,7 @@ def _write(writer: ArtifactWriter, rendered: RenderedView) -> ImageResult:
         heatmaps=heatmaps,
         raw_maps_key=writer.raw_maps_write(image_id=image_id, raw_maps=rendered.output.heatmaps) if rendered.output else None,
         segmentations=rendered.segmentations,
+        input_statistics=view.input_statistics,
     )
 
 

@@ -45,6 +45,7 @@ class PreparedView:
     source_hw: tuple[int, int]
     pixel_spacing_mm: tuple[float, float] | None
     spacing_plane: SpacingPlane | None
+    input_statistics: dict[str, float | int | str]
 
 
 def view_prepare(*, reference: ImageReference, data: bytes, manifest: Manifest, preview_longer_side: int) -> PreparedView:
@@ -74,7 +75,31 @@ def view_prepare(*, reference: ImageReference, data: bytes, manifest: Manifest, 
         source_hw=(image.rows, image.columns),
         pixel_spacing_mm=image.pixel_spacing_mm,
         spacing_plane=image.spacing_plane,
+        input_statistics=input_statistics(image=image, preview=preview.pixels),
     )
+
+
+#: Display levels (of 255) from which a preview's pixel counts as exposed tissue rather than background.
+_TISSUE_LEVEL = 10
+
+
+def input_statistics(*, image: DecodedImage, preview: npt.NDArray[np.uint8]) -> dict[str, float | int | str]:
+    """What a drift of the inputs shows in: size, maker, and brightness of the exposed part of the picture as people see it.
+
+    `brightness_mean` and `brightness_deviation` are display values in [0, 1] over preview pixels above the background, and
+    `tissue_share` the share of such pixels. From the preview, so that it costs next to nothing and needs no model's profile.
+    """
+    counts = np.bincount(preview.reshape(-1), minlength=256).astype(np.float64)
+    tissue = counts[_TISSUE_LEVEL:]
+    found: dict[str, float | int | str] = {"rows": image.rows, "columns": image.columns, "manufacturer": image.manufacturer or ""}
+    total = tissue.sum()
+    found["tissue_share"] = round(float(total / counts.sum()), 4)
+    if total:
+        levels = np.arange(_TISSUE_LEVEL, 256) / 255
+        mean = float((tissue * levels).sum() / total)
+        found["brightness_mean"] = round(mean, 4)
+        found["brightness_deviation"] = round(float(np.sqrt((tissue * (levels - mean) ** 2).sum() / total)), 4)
+    return found
 
 
 def view_cautions(

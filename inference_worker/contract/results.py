@@ -91,6 +91,7 @@ class ImageResult:
     heatmaps: tuple[HeatmapResult, ...] = ()
     raw_maps_key: str | None = None  # float32 .npy, shape (targets, rows, columns) of the model's CAM grid or mask
     segmentations: tuple[SegmentationResult, ...] = ()
+    input_statistics: dict[str, Any] | None = None  # rows, columns, manufacturer, brightness: what a drift of inputs shows in
 
 
 @dataclass(frozen=True, slots=True)

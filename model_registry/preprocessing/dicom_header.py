@@ -81,7 +81,13 @@ def display_attributes(dataset: Dataset, *, stored: np.ndarray, bits_stored: int
         view_position=_view_position(dataset),
         modality=_text(dataset, "Modality"),
         acquisition=_acquisition(dataset),
+        manufacturer=_manufacturer(dataset),
     )
+
+
+def _manufacturer(dataset: Dataset) -> str | None:
+    """The maker in capitals and plain characters: a name to count by, which no file can make long or strange."""
+    return re.sub(r"[^A-Z0-9 .&-]", "", (_text(dataset, "Manufacturer") or "").upper()).strip()[:32] or None
 
 
 def _value(dataset: Dataset, keyword: str) -> Any:

@@ -44,6 +44,7 @@ class DecodedImage:
     "no image here", or None. `pixel_spacing_mm` is (row, column) spacing and `spacing_plane` where it was
     measured: calibrated in the patient, or at the detector, where everything looks magnified; "unstated" where the file leaves it
     open, None without a spacing. `acquisition` is None where the file does not say.
+    `manufacturer` is the equipment's maker as the file names it, in capitals.
     `ambiguous_depth`: the file does not say how many bits its values span and the number was taken from the values.
     """
 
@@ -64,6 +65,7 @@ class DecodedImage:
     view_position: str | None = None
     modality: str | None = None
     acquisition: Acquisition | None = None
+    manufacturer: str | None = None
     media_type: str = "application/dicom"
     ambiguous_depth: bool = False
 
