@@ -26,7 +26,7 @@ def package_install(*, folder: Path | str, installed_by: User | None = None) -> 
     """
     try:
         package = package_verify(folder, model_bytes_maximum=settings.PACKAGE_MODEL_MAX_BYTES)
-        signature_require(folder, keys_place=settings.PACKAGE_TRUSTED_KEYS)
+        signed_by = signature_require(folder, keys_place=settings.PACKAGE_TRUSTED_KEYS) or ""
     except PackageError as error:
         raise CodedError(error.code, error.detail) from error
     object_key = f"packages/{package.digest.removeprefix('sha256:')}"
@@ -40,8 +40,12 @@ def package_install(*, folder: Path | str, installed_by: User | None = None) -> 
             "object_key": object_key,
             "size_bytes": package.size_bytes,
             "installed_by": installed_by,
+            "signed_by": signed_by[:100],
         },
     )
+    if signed_by and row.signed_by != signed_by[:100]:  # installed before it was signed, or signed anew
+        row.signed_by = signed_by[:100]
+        row.save(update_fields=["signed_by"])
     return row
 
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 
 from accounts.models import Site, User
-from catalog.models import Deployment, DeploymentChange, DeploymentRequest, ModelPackage, RequestKind, RequestState
+from catalog.models import (
+    Deployment,
+    DeploymentChange,
+    DeploymentRequest,
+    ModelPackage,
+    PackageCheck,
+    PackageUpload,
+    RequestKind,
+    RequestState,
+)
 from inference_worker.contract.failures import CodedError
 
 DEFAULT_DEPLOYMENT = "default"
 HISTORY_SHOWN = 20
+CHECKS_SHOWN = 20
 
 
 def deployments_visible_to(*, user: User) -> list[Deployment]:
@@ -107,3 +117,58 @@ def _with_people(rows: QuerySet[DeploymentRequest]) -> QuerySet[DeploymentReques
 def _changes(which: Q) -> QuerySet[DeploymentChange]:
     related = ("deployment__site", "previous", "package", "changed_by", "approved_by")
     return DeploymentChange.objects.filter(which).select_related(*related)
+
+
+# ── Packages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def packages_visible_to(*, user: User, state: str = "", search: str = "") -> QuerySet[ModelPackage]:
+    """Packages, newest first, with the placements the user may know of: the own site's and those for every site.
+
+    `state` “deployed” (in service or a candidate there), “available” (neither, not archived) or “archived”; empty means all.
+    `search` is looked for in name, version, digest and title.
+    """
+    seen = Q() if user.is_superuser else Q(site=None) | Q(site=user.site)
+    placed = Deployment.objects.filter(seen).select_related("site").order_by("name", "site_id")
+    rows = ModelPackage.objects.select_related("installed_by").prefetch_related(
+        Prefetch("deployments", queryset=placed), Prefetch("candidacies", queryset=placed)
+    )
+    used = Deployment.objects.filter(seen)
+    in_use = Q(pk__in=used.values("package")) | Q(pk__in=used.exclude(candidate=None).values("candidate"))
+    if state == "deployed":
+        rows = rows.filter(in_use)
+    elif state == "available":
+        rows = rows.filter(~in_use, archived_at=None)
+    elif state == "archived":
+        rows = rows.exclude(archived_at=None)
+    if search:
+        words = ("name", "version", "digest", "manifest__title")
+        found = Q()
+        for field in words:
+            found |= Q(**{f"{field}__icontains": search})
+        rows = rows.filter(found)
+    return rows.order_by("-installed_at", "digest")
+
+
+def package_visible_to(*, user: User, digest: str) -> ModelPackage:
+    """One package. Raises CodedError input:unknown_package."""
+    package = packages_visible_to(user=user).filter(pk=digest).first()
+    if package is None:
+        raise CodedError("input:unknown_package")
+    return package
+
+
+def package_jobs_count(*, package: ModelPackage) -> int:
+    """How many jobs, of all sites, are pinned to the package."""
+    counted = ModelPackage.objects.filter(pk=package.pk).aggregate(jobs=Count("jobs"))
+    return int(counted["jobs"])
+
+
+def package_checks(*, package: ModelPackage) -> list[PackageCheck]:
+    """The latest checks of a package, newest first."""
+    return list(package.checks.select_related("requested_by").order_by("-requested_at", "pk")[:CHECKS_SHOWN])
+
+
+def uploads_listed() -> QuerySet[PackageUpload]:
+    """Everything administrators sent, newest first."""
+    return PackageUpload.objects.select_related("uploaded_by").order_by("-created_at", "pk")

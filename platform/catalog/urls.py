@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.api import deployments
+from catalog.api import deployments, packages
 from catalog.api.deployments_list import DeploymentListView
 
 _NAME = "api/v1/deployments/<slug:name>"
+_PACKAGE = "api/v1/packages/<str:digest>"
 _REQUEST = "api/v1/deployments/requests/<uuid:request_id>"
 
 urlpatterns = [
@@ -24,4 +25,9 @@ urlpatterns = [
     path(f"{_NAME}/rollback", deployments.DeploymentRollbackView.as_view(), name="deployment-rollback"),
     path(f"{_NAME}/candidate", deployments.DeploymentCandidateView.as_view(), name="deployment-candidate"),
     path(f"{_NAME}/rules", deployments.DeploymentRulesView.as_view(), name="deployment-rules"),
+    path("api/v1/packages", packages.PackageListView.as_view(), name="packages"),
+    path("api/v1/packages/compare", packages.PackageCompareView.as_view(), name="packages-compare"),
+    path(_PACKAGE, packages.PackageDetailView.as_view(), name="package"),
+    path(f"{_PACKAGE}/files/<path:path>", packages.PackageFileView.as_view(), name="package-file"),
+    path(f"{_PACKAGE}/download", packages.PackageDownloadView.as_view(), name="package-download"),
 ]

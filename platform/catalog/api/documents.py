@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from accounts.models import Site, User
-from catalog.models import Deployment, DeploymentChange, DeploymentRequest, ModelPackage
+from catalog.compare import Comparison
+from catalog.models import Deployment, DeploymentChange, DeploymentRequest, ModelPackage, PackageCheck, PackageUpload
 from inference_worker.contract.failures import failure_for
 
 
@@ -63,6 +64,74 @@ def package_reference(package: ModelPackage | None) -> dict[str, Any] | None:
     if package is None:
         return None
     return {"digest": package.pk, "name": package.name, "version": package.version, "title": package.manifest.get("title", "")}
+
+
+def package_detail_document(
+    package: ModelPackage, *, card: str | None, checks: Sequence[PackageCheck], jobs: int
+) -> dict[str, Any]:
+    """One package in full."""
+    return {
+        **package_document(package),
+        "manifest": package.manifest,
+        "card": card,
+        "files": package.manifest["files"],
+        "checks": [check_summary_document(check) for check in checks],
+        "jobs": jobs,
+    }
+
+
+def check_summary_document(check: PackageCheck) -> dict[str, Any]:
+    """One piece of a worker's registry work, without its report."""
+    return {
+        "id": str(check.pk),
+        "kind": check.kind,
+        "state": check.state,
+        "package": check.package_id,
+        "upload": str(check.upload_id) if check.upload_id else None,
+        "attempt": check.attempt,
+        "worker": check.worker or None,
+        "provider": check.provider or None,
+        "step": check.step,
+        "steps_done": check.steps_done,
+        "steps_total": check.steps_total,
+        "requested_at": moment(check.requested_at),
+        "requested_by": person(check.requested_by),
+        "started_at": moment(check.started_at),
+        "finished_at": moment(check.finished_at),
+        "failure": failure_words(check.failure_code, check.failure_detail),
+    }
+
+
+def comparison_document(comparison: Comparison, *, left: ModelPackage, right: ModelPackage) -> dict[str, Any]:
+    return {
+        "left": package_document(left),
+        "right": package_document(right),
+        "sections": [
+            {
+                "name": section.name,
+                "same": section.same,
+                "rows": [{"field": row.field, "left": row.left, "right": row.right, "same": row.same} for row in section.rows],
+            }
+            for section in comparison.sections
+        ],
+        "warnings": list(comparison.warnings),
+    }
+
+
+def upload_document(upload: PackageUpload) -> dict[str, Any]:
+    return {
+        "id": str(upload.pk),
+        "kind": upload.kind,
+        "state": upload.state,
+        "package": upload.package_id,
+        "failure": failure_words(upload.failure_code, upload.failure_detail),
+        "size_bytes": upload.size_bytes,
+        "sha256": upload.sha256,
+        "form": upload.form,
+        "created_at": moment(upload.created_at),
+        "finished_at": moment(upload.finished_at),
+        "uploaded_by": person(upload.uploaded_by),
+    }
 
 
 def request_document(request: DeploymentRequest) -> dict[str, Any]:
