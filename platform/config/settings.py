@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "studies",
     "catalog",
     "jobs",
+    "monitoring",
 ]
 
 MIDDLEWARE = [
@@ -188,6 +189,17 @@ DATA_UPLOAD_MAX_NUMBER_FILES = INTAKE_MAX_FILES + 1  # one over the cap, so that
 # ── Models ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: A second administrator must approve what changes a deployment; roll-backs never wait.
 DEPLOYMENT_APPROVAL_REQUIRED = env.bool("DEPLOYMENT_APPROVAL_REQUIRED", default=False)
+
+# ── Monitoring ────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: GET /metrics answers callers with this token; without one, callers on the machine itself.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+STATISTICS_KEPT_DAYS = env.int("STATISTICS_KEPT_DAYS", default=400)
+#: Above these, over the last hours of a deployment, an alert is raised. 0 turns one off.
+ALERT_FAILURE_SHARE = env.float("ALERT_FAILURE_SHARE", default=0.1)
+ALERT_LATENCY_P95_SECONDS = env.float("ALERT_LATENCY_P95_SECONDS", default=120.0)
+ALERT_NOT_ASSESSABLE_SHARE = env.float("ALERT_NOT_ASSESSABLE_SHARE", default=0.2)
+ALERT_DRIFT_PSI = env.float("ALERT_DRIFT_PSI", default=0.25)
+ALERT_QUEUE_WAIT_SECONDS = env.float("ALERT_QUEUE_WAIT_SECONDS", default=900.0)
 
 # ── Jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: Bounds the attempts of every kind; jobs.policy allows fewer where the job itself is the likely cause.

@@ -26,10 +26,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("", include("jobs.urls")),
     path("", include("catalog.urls")),
+    path("", include("monitoring.urls")),
     path("login", pages.LoginPage.as_view(), name="login"),
     path("", pages.WorklistPage.as_view(), name="worklist"),
     path("upload", pages.UploadPage.as_view(), name="upload"),
     path("jobs/<uuid:job_id>", pages.JobPage.as_view(), name="job-page"),
+    path("jobs/compare", pages.JobComparePage.as_view(), name="job-compare-page"),
+    path("models", pages.ModelsPage.as_view(), name="models-page"),
+    path("models/compare", pages.ModelComparePage.as_view(), name="model-compare-page"),
+    path("models/<str:digest>", pages.ModelPage.as_view(), name="model-page"),
+    path("deployments", pages.DeploymentsPage.as_view(), name="deployments-page"),
+    path("deployments/<slug:name>/agreement", pages.AgreementPage.as_view(), name="agreement-page"),
+    path("monitoring", pages.MonitoringPage.as_view(), name="monitoring-page"),
+    path("audit", pages.AuditPage.as_view(), name="audit-page"),
 ]
 
 handler400 = "common.problems.bad_request"

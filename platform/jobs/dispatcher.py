@@ -26,6 +26,7 @@ from jobs.hot_swap import packages_announce
 from jobs.models import BrokerEpoch, OutboxMessage
 from jobs.reaper import reaper_pass
 from jobs.rollback_rule import rules_watch
+from jobs.signals import dispatcher_round
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ _HEARTBEAT_INTERVAL_SECONDS = 5.0
 _SCHEDULE_INTERVAL_SECONDS = 1.0
 _CHECKS_INTERVAL_SECONDS = 0.5
 _RULES_INTERVAL_SECONDS = 5.0
+_ROUNDS_INTERVAL_SECONDS = 5.0
 _PACKAGES_INTERVAL_SECONDS = 10.0
 _PAUSE_FIRST_SECONDS = 0.5
 _PAUSE_MAXIMUM_SECONDS = 15.0
@@ -115,6 +117,10 @@ def epoch_check() -> int:
     return republished
 
 
+def _rounds() -> None:
+    dispatcher_round.send(sender=DispatchLoop)
+
+
 class DispatchLoop:
     """Dispatcher and reaper as one process, until `stop` is set. Broker and database may come and go."""
 
@@ -137,6 +143,7 @@ class DispatchLoop:
             self._every("scheduled deployments", _SCHEDULE_INTERVAL_SECONDS, requests_apply_due)
             self._every("checks", _CHECKS_INTERVAL_SECONDS, checks_dispatch)
             self._every("packages in service", _PACKAGES_INTERVAL_SECONDS, packages_announce)
+            self._every("rounds", _ROUNDS_INTERVAL_SECONDS, _rounds)
             self._every("rules", _RULES_INTERVAL_SECONDS, rules_watch)
             self._every("ping", _HEARTBEAT_INTERVAL_SECONDS, broker.ledger_ping)
             orders_dispatch()

@@ -67,6 +67,8 @@ class Job(models.Model):
     stage = models.CharField(max_length=16, blank=True, default="")
     attempt = models.PositiveSmallIntegerField(default=1)
     max_attempts = models.PositiveSmallIntegerField(default=3)
+    #: The attempt whose end monitoring has counted; a retried job counts again.
+    counted_attempt = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=100, blank=True, default="")
     failure_code = models.CharField(max_length=64, blank=True, default="")
@@ -86,6 +88,11 @@ class Job(models.Model):
             models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),
             models.Index(fields=["lease_until"], name="job_running_lease", condition=models.Q(status="RUNNING")),
             models.Index(fields=["site", "status", "purpose"], name="job_of_site_status_purpose"),
+            models.Index(
+                fields=["finished_at"],
+                name="job_not_yet_counted",
+                condition=models.Q(status__in=["SUCCEEDED", "FAILED", "CANCELLED"], counted_attempt__lt=models.F("attempt")),
+            ),
             models.Index(fields=["origin", "purpose"], name="job_repeats", condition=models.Q(origin__isnull=False)),
             models.Index(fields=["deployment_name", "-finished_at"], name="job_of_deployment_finished"),
         ]
