@@ -46,10 +46,13 @@ class DriftsSerializer(serializers.Serializer):
 class ReferenceDistributionSerializer(serializers.Serializer):
     """package: what the package brings. first_results: its first results on this deployment."""
 
-    source = serializers.ChoiceField(choices=["package", "first_results"])
     suspicion = serializers.ListField(child=serializers.IntegerField())
     brightness = serializers.ListField(child=serializers.IntegerField())
     cases = serializers.IntegerField()
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """With `source`, a name that DRF's fields keep for themselves."""
+        return {**super().get_fields(), "source": serializers.ChoiceField(choices=["package", "first_results"])}
 
 
 class PointSerializer(TotalsSerializer):
