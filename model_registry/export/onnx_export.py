@@ -102,7 +102,7 @@ def keras_function_to_onnx(
     """Freeze and convert a function of one batch of images. The results bear the names `outputs`, in their order."""
     specification = tf.TensorSpec((None, *input_shape), tf.float32, name="image")
 
-    @tf.function(input_signature=[specification])
+    @tf.function(input_signature=[specification], autograph=False)  # nothing to rewrite: layers hold no Python branches
     def named(batch: tf.Tensor) -> list[tf.Tensor]:
         return [tf.identity(tensor, name=f"export_{name}") for name, tensor in zip(outputs, serve(batch), strict=True)]
 

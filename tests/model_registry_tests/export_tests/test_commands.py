@@ -13,6 +13,7 @@ import yaml
 from inference_worker.golden import golden_check
 from inference_worker.providers import ModelSession, sessions_by_preference
 from model_registry.cli import main
+from model_registry.export.golden import drawings
 from model_registry.inspection import package_inspect
 from model_registry.packaging import Package, package_verify
 from tests.inference_worker_tests.factories import settings_for
@@ -198,3 +199,38 @@ def test_facts_with_aliases_or_objects_are_refused(place: Path, capsys: pytest.C
         (place / "facts.yaml").write_text(text)
         assert main(["package", str(place / "m.keras"), "--config", str(place / "facts.yaml"), "-o", str(place / "out")]) == 2
         assert "model:facts_invalid" in capsys.readouterr().err
+
+
+def test_external_data_variants_given_images_and_another_method(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = classifier(columns=3, ending="Softmax")
+    onnx.save_model(model, place / "Outside Model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    golden = place / "My golden (1).png"
+    golden.write_bytes(drawings()[1][1])
+    more = ("--golden", str(golden), "--method", "eigen-cam", "--name", "eigen", "--variants", "fp16")
+    assert main(import_arguments(place, *more)) == 0, capsys.readouterr().err
+    package = package_verify(place / "out" / "eigen-1.0.0")
+    assert package.manifest.explanation.targets == ("suspicion",)
+    assert package.manifest.explanation.method == "eigen-cam"
+    assert [case.image for case in package.manifest.golden] == ["golden/My-golden-1.png"]
+    assert sorted(path.name for path in package.folder.iterdir()) == ["MODEL_CARD.md", "golden", "manifest.json", "model.onnx"]
+    served(package)
+    assert package_verify(place / "out" / "eigen-1.0.0-fp16").manifest.golden[0].image == "golden/My-golden-1.png"
+    assert "heatmaps correlate at" in capsys.readouterr().out
+
+
+def test_an_export_of_pytorch_answers_as_pytorch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not in the pinned sets; install it to test exports of PyTorch")
+    nn = torch.nn
+    torch.manual_seed(3)
+    body = [nn.Conv2d(1, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 12, 3, 2, 1)]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(12, 3)]
+    network = nn.Sequential(*body, nn.ReLU(), *head).eval()
+    image = torch.zeros((1, 1, ROWS, COLUMNS))
+    torch.onnx.export(network, (image,), str(place / "Outside Model.onnx"), dynamo=False)
+    assert main(import_arguments(place, "--suspicion-classes", "benign,malignant")) == 0, capsys.readouterr().err
+    batch = np.random.default_rng(5).random((3, 1, ROWS, COLUMNS), dtype=np.float32)
+    found = served(package_verify(place / "out" / "outside-model-1.0.0")).run(batch)
+    with torch.no_grad():
+        expected = torch.softmax(network(torch.tensor(batch)), dim=1).numpy()
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
+    assert found.heatmaps.shape[1] == 4
