@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from model_registry.evaluation.cases import Predictions
-from model_registry.evaluation.figures import auc
+from model_registry.evaluation.discrimination import auc
 from model_registry.evaluation.report import Evaluation, evaluate
 from model_registry.export.card import card_text
 from model_registry.export.onnx_export import ExportedModel, keras_to_onnx

@@ -130,6 +130,7 @@ def _train(options: argparse.Namespace, console: Console) -> int:
     config, base = config_of(options)
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # a graph traced anew for each network is no news
     if options.threads:
         tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     from model_registry.evaluation.errors import EvaluationError
@@ -145,7 +146,7 @@ def _train(options: argparse.Namespace, console: Console) -> int:
     from model_registry.training.state import folder_lock
 
     run = options.out / (f"{config.output.name}-fast-check" if options.fast_check else config.output.name)
-    with Display(console) as display, warnings.catch_warnings(record=True) as noted, _stopping(console) as stop:
+    with Display(console) as display, warnings.catch_warnings(record=True) as noted, _stopping() as stop:
         warnings.simplefilter("always", UserWarning)
         collection = collection_prepare(
             config, base=base, cache=options.out / "prepared", fast_check=options.fast_check, report=display.prepared
@@ -208,7 +209,7 @@ def _say(console: Console, collection: Any, noted: Sequence[warnings.WarningMess
 
 
 @contextmanager
-def _stopping(console: Console) -> Iterator[threading.Event]:
+def _stopping() -> Iterator[threading.Event]:
     """The first Ctrl-C finishes the epoch and keeps its state; the second stops at once, with the last epoch's state kept."""
     stop = threading.Event()
 
@@ -216,7 +217,8 @@ def _stopping(console: Console) -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        console.print("finishing this epoch; Ctrl-C again stops at once", markup=False)
+        # written past the console: the signal may have come while it was writing itself
+        os.write(2, b"finishing this epoch; Ctrl-C again stops at once\n")
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

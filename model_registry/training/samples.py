@@ -137,6 +137,8 @@ def _prepared(record: ImageRecord, *, profile: PreprocessingProfile, folder: Pat
     prepared = image_prepare(image=image, profile=profile)
     if not prepared.assessable:
         raise PreprocessingError("input:no_breast_found", "there is no breast in the picture")
+    if not np.isfinite(prepared.tensor).all():
+        raise DatasetError("dataset:not_finite", f"{record.path.name} is prepared to values that are not finite")
     _array_write(tensor_path, prepared.tensor)
     source_hw = (int(image.stored.shape[0]), int(image.stored.shape[1]))
     facts = {

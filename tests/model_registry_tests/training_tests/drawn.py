@@ -19,7 +19,12 @@ ROWS, COLUMNS = 128, 96
 
 
 def breast(
-    *, lesion: tuple[float, float, float] | None, seed: int, rows: int = ROWS, columns: int = COLUMNS, breast_columns: int = COLUMNS
+    *,
+    lesion: tuple[float, float, float] | None,
+    seed: int,
+    rows: int = ROWS,
+    columns: int = COLUMNS,
+    breast_columns: int = COLUMNS,
 ) -> np.ndarray:
     """(rows, columns, 2: picture, mask) float32; `lesion` is (column, row, radius)."""
     random = np.random.default_rng(seed)
@@ -60,7 +65,9 @@ def films(folder: Path, *, count: int = 12, rows: int = ROWS, columns: int = COL
     return found
 
 
-def pictures(folder: Path, *, count: int = 12, size: int = 32, labels: int = 2, scale: float = 1.0, channels: int = 1) -> list[Sample]:
+def pictures(
+    folder: Path, *, count: int = 12, size: int = 32, labels: int = 2, scale: float = 1.0, channels: int = 1
+) -> list[Sample]:
     """Square samples whose mean brightness is their label, in two folds."""
     random = np.random.default_rng(0)
     found = []
@@ -108,7 +115,9 @@ def film_config(**changes: Any) -> TrainingConfig:
     return config_of(**{**given, **changes})
 
 
-def collection_write(folder: Path, *, patients: int = 12, labels: tuple[str, ...] = ("benign", "malignant"), size: int = 96) -> Path:
+def collection_write(
+    folder: Path, *, patients: int = 12, labels: tuple[str, ...] = ("benign", "malignant"), size: int = 96
+) -> Path:
     """A folder per label with two PNGs of every patient, brighter for later labels, and patients.csv."""
     random = np.random.default_rng(1)
     rows = ["file,patient_id"]

@@ -64,7 +64,9 @@ def test_exposure_is_in_units_of_full_scale_and_alike_in_all_channels() -> None:
 def test_a_horizontal_flip_mirrors_and_erasing_blackens_a_box() -> None:
     picture = np.full((40, 40, 1), 0.5, np.float32)
     picture[:, :10] = 1
-    flipped = augmented(Example(picture, np.array([[5.0, 20.0, 3.0, 1.0]])), AugmentationSection(horizontal_flip=1), has_mask=False)
+    flipped = augmented(
+        Example(picture, np.array([[5.0, 20.0, 3.0, 1.0]])), AugmentationSection(horizontal_flip=1), has_mask=False
+    )
     np.testing.assert_allclose(flipped.tensor[..., 0], picture[:, ::-1, 0])
     np.testing.assert_allclose(flipped.lesions, [[34.0, 20.0, 3.0, 1.0]])
     settings = AugmentationSection(erase=1, erase_area=0.25)

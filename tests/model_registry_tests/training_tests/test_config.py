@@ -1,4 +1,4 @@
-"""The configuration: what ships is valid and says what its source says; what is wrong is named with its line and what is allowed."""
+"""The configuration: what ships is valid and says what its source says; what is wrong is named with line and allowed values."""
 
 from __future__ import annotations
 

@@ -49,7 +49,9 @@ def test_the_focal_loss_is_keras_binary_focal_with_class_balancing() -> None:
         logits=tensor(logits), labels=tf.constant(labels), weights=tensor([1, 1]), gamma=2.0, alpha=0.25, smoothing=0.0
     )
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
-    plain = focal_loss(logits=tensor(logits), labels=tf.constant(labels), weights=tensor([1, 1]), gamma=0, alpha=None, smoothing=0.0)
+    plain = focal_loss(
+        logits=tensor(logits), labels=tf.constant(labels), weights=tensor([1, 1]), gamma=0, alpha=None, smoothing=0.0
+    )
     whole = image_loss(logits=tensor(logits), labels=tf.constant(labels), weights=tensor([1, 1]), smoothing=0.0)
     assert float(plain) == pytest.approx(float(whole))
 
