@@ -68,7 +68,7 @@ class ComparedSerializer(serializers.Serializer):
     result = ResultSerializer(allow_null=True)
 
 
-class ComparisonSerializer(serializers.Serializer):
+class JobComparisonSerializer(serializers.Serializer):
     """Two jobs side by side. `same_study`: whether their views can be held against each other."""
 
     left = ComparedSerializer()

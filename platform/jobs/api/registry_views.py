@@ -161,7 +161,7 @@ class JobCompareView(APIView):
         summary="Two jobs side by side",
         tags=_TAGS,
         parameters=[OpenApiParameter("left", uuid.UUID, required=True), OpenApiParameter("right", uuid.UUID, required=True)],
-        responses={200: shapes.ComparisonSerializer, 404: NOT_FOUND},
+        responses={200: shapes.JobComparisonSerializer, 404: NOT_FOUND},
     )
     def get(self, request: Request) -> Response:
         sides = []

@@ -141,7 +141,7 @@ def test_agreement_of_pairs_by_hand(deployment: Deployment, candidate: ModelPack
     assert set(answer) == shape_of(shapes.AgreementSerializer())
     assert answer["jobs_compared"] == 3
     compared = admin_api.get(f"/api/v1/jobs/compare?left={worst['origin']}&right={worst['candidate']}").json()
-    assert set(compared) == shape_of(shapes.ComparisonSerializer())
+    assert set(compared) == shape_of(shapes.JobComparisonSerializer())
     assert compared["same_study"]
     assert {found["where"] for found in compared["differences"]} >= {"package_digest", "study.label", "study.suspicion"}
 

@@ -22,6 +22,7 @@ OURS = {
     "common",
     "config",
     "jobs",
+    "monitoring",
     "studies",
     "inference_worker",
     "model_registry",
