@@ -15,6 +15,7 @@ import numpy as np
 
 from model_registry.evaluation.cases import Predictions
 from model_registry.evaluation.discrimination import auc
+from model_registry.evaluation.plots import plots_draw
 from model_registry.evaluation.report import Evaluation, evaluate
 from model_registry.export.card import card_text
 from model_registry.export.onnx_export import ExportedModel, keras_to_onnx
@@ -126,7 +127,11 @@ def package_assemble(
         facts=facts,
         profile=collection.profile,
         card=card_text(manifest=manifest, evaluation=evaluation, note=facts.note),
-        extra_files={**training_files(run, config, parts), "training/weights.npz": weights_to_bytes(zoo_model.keras_model)},
+        extra_files={
+            **plots_draw(evaluation),
+            **training_files(run, config, parts),
+            "training/weights.npz": weights_to_bytes(zoo_model.keras_model),
+        },
     )
     predictions_write(run / "out_of_fold.csv", judged=judged, config=config)
     return package, evaluation
