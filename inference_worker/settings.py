@@ -33,6 +33,7 @@ class WorkerSettings:
     package_cache_dir: Path
     package_trusted_keys: Path | None
     package_model_maximum_bytes: int
+    validation_seconds: int
     execution_providers: tuple[str, ...]
     intra_op_threads: int
     cpu_lanes: int
@@ -61,6 +62,7 @@ def settings_from_environment(environ: Mapping[str, str] | None = None) -> Worke
         package_cache_dir=Path(source.get("PACKAGE_CACHE_DIR") or Path(tempfile.gettempdir()) / "mammoserve-packages"),
         package_trusted_keys=_folder(source, "PACKAGE_TRUSTED_KEYS"),
         package_model_maximum_bytes=_whole(source, "PACKAGE_MODEL_MAX_MB", default=2048, low=1, high=2048) * 2**20,
+        validation_seconds=_whole(source, "VALIDATION_SECONDS", default=600, low=1, high=3000),
         execution_providers=_providers(source),
         intra_op_threads=_whole(source, "INTRA_OP_THREADS", default=max(1, cores // lanes), low=1, high=256),
         cpu_lanes=lanes,

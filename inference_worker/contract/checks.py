@@ -68,9 +68,27 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
 
 
+#: The items of a validation, in order, with the titles that people read.
+VALIDATION_ITEMS: dict[str, str] = {
+    "files": "Files, digests and signature",
+    "structure": "Structure of the model file",
+    "size": "Size within the worker's memory",
+    "session": "Loads on the worker's hardware",
+    "golden": "Golden inputs, from file to scores and maps",
+    "preprocessing": "Preprocessing of the golden inputs",
+    "performance": "Speed and memory at every batch size",
+    "finite": "Finite answers to extreme images",
+    "probabilities": "Probabilities are probabilities",
+    "batch_independence": "An image's answer does not depend on its batch",
+    "determinism": "The same image gives the same answer",
+    "heatmaps": "Heatmaps show something",
+    "heatmap_gradients": "Heatmaps are the gradients they claim to be",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CheckItem:
-    """One item: `name` is stable (“golden”, “batch_independence”, …), `code` a failure code where it failed, `detail` for
+    """One item: `name` is one of VALIDATION_ITEMS, `code` a failure code where it failed, `detail` for
     engineers, `figures` what was measured (numbers and short words only), `seconds` how long it took."""
 
     name: str

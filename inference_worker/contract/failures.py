@@ -95,6 +95,13 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("model:run_failed", "Model run failed", "The model raised an error on this image.", "Retry once; if it fails again, report the job to the administrator.", retryable=True),
     Failure("model:not_finite", "Model gave no number", "The model's output is not a finite number for this image.", "Report the job to the administrator."),
     Failure("model:mask_out_of_range", "Mask holds no probabilities", "The model's mask has values outside 0 to 1 for this image.", "Report the job to the administrator."),
+    Failure("model:engine_crashed", "Model crashes the engine", "The process that ran the model died; nothing else was harmed.", "Do not use the package; export the model again with standard operators."),
+    Failure("model:too_slow", "Model takes too long", "The model did not come to an end in the time that a validation may take.", "Look for endless loops in the graph; where the machine is at fault, ask the operator to raise VALIDATION_SECONDS."),
+    Failure("model:probabilities_wrong", "Probabilities are none", "The model's probabilities do not lie between 0 and 1, do not sum to 1, or do not follow from its logits.", "Export the model again; the manifest's output_activation must be the model's."),
+    Failure("model:batch_dependent", "Answers depend on the batch", "The model answers differently for an image when others are beside it.", "Export the model in inference mode: a batch normalisation in training mode does this."),
+    Failure("model:not_deterministic", "Answers change by themselves", "The model answers differently when the same image is given twice.", "Export the model in inference mode, without dropout or random operators."),
+    Failure("model:heatmap_flat", "Heatmaps are flat", "The heatmaps are the same everywhere, or below zero, so they show nothing.", "Choose another CAM layer and build the package again."),
+    Failure("model:heatmap_wrong", "Heatmaps are not what they claim", "The heatmaps are not the model's gradients at the CAM layer, so they would explain something else.", "Build the package again so that its maps are made from its own graph."),
     # system: the operator must act
     Failure("system:worker_lost", "Worker lost", "The worker stopped while it held this job, as often as is allowed.", "Retry the job; tell the operator if it happens again.", retryable=True),
     Failure("system:timeout", "Took too long", "The job ran longer than any study should.", "Retry the job; tell the operator if it happens again.", retryable=True),
