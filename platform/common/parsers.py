@@ -1,4 +1,4 @@
-"""Reading JSON bodies within bounds. Files never come this way: studies.uploads receives them."""
+"""Reading JSON bodies within bounds. Files never come this way: common.uploads receives them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,12 @@
 """The pages: static HTML from the front end's build, the same for everyone; what a person may see comes from the API.
 
-A page checks only that somebody is signed in. It renders nothing, so it can leak nothing.
+A page checks only that somebody is signed in and, where it is for administrators, is one. It renders nothing, so it can leak nothing.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import uuid
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -21,6 +20,7 @@ from django.utils.http import parse_etags
 from django.views import View
 from django.views.decorators.csrf import ensure_csrf_cookie
 
+from accounts.models import Role, User
 from common.problems import Problem, problem_response
 
 
@@ -37,15 +37,17 @@ class _Page(View):
     http_method_names = ["get", "head"]
     file_name: ClassVar[str]
     needs_login: ClassVar[bool] = True
+    for_administrators: ClassVar[bool] = False
 
     @method_decorator(ensure_csrf_cookie)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return super().dispatch(request, *args, **kwargs)
 
-    def get(self, request: HttpRequest, job_id: uuid.UUID | None = None) -> HttpResponse:
+    def get(self, request: HttpRequest, **_of_the_address: Any) -> HttpResponse:
         if self.needs_login and not request.user.is_authenticated:
             return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}")
-        path = settings.FRONTEND_DIST / self.file_name
+        allowed = not self.for_administrators or (isinstance(request.user, User) and request.user.role == Role.ADMINISTRATOR)
+        path = settings.FRONTEND_DIST / (self.file_name if allowed else "forbidden.html")
         try:
             content, etag = _page_read(path, path.stat().st_mtime_ns)
         except FileNotFoundError:
@@ -60,10 +62,10 @@ class _Page(View):
             )
         seen = request.headers.get("If-None-Match", "")
         response: HttpResponse
-        if any(candidate.removeprefix("W/") == etag for candidate in parse_etags(seen)):
+        if allowed and any(candidate.removeprefix("W/") == etag for candidate in parse_etags(seen)):
             response = HttpResponseNotModified()
         else:
-            response = HttpResponse(content, content_type="text/html; charset=utf-8")
+            response = HttpResponse(content, content_type="text/html; charset=utf-8", status=200 if allowed else 403)
         response["ETag"] = etag
         response["Cache-Control"] = "private, no-cache"
         patch_vary_headers(response, ["Cookie"])
@@ -93,3 +95,59 @@ class JobPage(_Page):
     """One job and its result. Whether the job exists for this site is the API's to say."""
 
     file_name = "job.html"
+
+
+class JobComparePage(_Page):
+    """Two results side by side."""
+
+    file_name = "job-compare.html"
+    for_administrators = True
+
+
+class ModelsPage(_Page):
+    """The installed packages, and sending one."""
+
+    file_name = "models.html"
+    for_administrators = True
+
+
+class ModelPage(_Page):
+    """One package."""
+
+    file_name = "model.html"
+    for_administrators = True
+
+
+class ModelComparePage(_Page):
+    """Two packages side by side."""
+
+    file_name = "model-compare.html"
+    for_administrators = True
+
+
+class DeploymentsPage(_Page):
+    """What serves, what runs beside it, what is asked for, what happened."""
+
+    file_name = "deployments.html"
+    for_administrators = True
+
+
+class AgreementPage(_Page):
+    """How a candidate agrees with the package in service."""
+
+    file_name = "agreement.html"
+    for_administrators = True
+
+
+class MonitoringPage(_Page):
+    """How what serves behaves over time."""
+
+    file_name = "monitoring.html"
+    for_administrators = True
+
+
+class AuditPage(_Page):
+    """Who changed what."""
+
+    file_name = "audit.html"
+    for_administrators = True

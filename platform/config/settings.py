@@ -88,7 +88,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "common.middleware.PermissionsPolicyMiddleware",
-    "studies.uploads.UploadCleanupMiddleware",
+    "common.uploads.UploadCleanupMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -135,6 +135,8 @@ OBJECT_STORE_MIN_FREE_BYTES = env.int("OBJECT_STORE_MIN_FREE_MB", default=512) *
 #: Folder of public keys (*.pem). With it, only packages signed by one of them are installed; without it, any package is.
 PACKAGE_TRUSTED_KEYS = env.str("PACKAGE_TRUSTED_KEYS", default="").strip()
 PACKAGE_MODEL_MAX_BYTES = env.int("PACKAGE_MODEL_MAX_MB", default=2048) * 1024 * 1024
+#: A package as an archive, or an ONNX file, sent over HTTP.
+PACKAGE_UPLOAD_MAX_BYTES = env.int("PACKAGE_UPLOAD_MAX_MB", default=2048) * 1024 * 1024
 
 # ── People ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "accounts.User"
@@ -181,7 +183,7 @@ INTAKE_MIN_SIDE = 64
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "incoming")
 SILENCED_SYSTEM_CHECKS = ["files.E001"]
 #: The only way in for files: streamed to disk under the caps above, whoever first touches the request's body.
-FILE_UPLOAD_HANDLERS = ["studies.uploads.CappedUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["common.uploads.CappedUploadHandler"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 DATA_UPLOAD_MAX_NUMBER_FILES = INTAKE_MAX_FILES + 1  # one over the cap, so that our own refusal is the one that is read

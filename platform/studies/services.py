@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -81,14 +82,20 @@ def _stored_objects(site: Site, images: tuple[ReceivedImage, ...]) -> dict[str, 
 
 
 def incoming_sweep(*, older_than_seconds: float = 3600.0) -> int:
-    """Remove temporary files that a killed process left behind; returns how many. Safe while others receive."""
+    """Remove what a killed process left behind: files, and folders that archives were unpacked in; returns how many.
+
+    Safe while others receive."""
     folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
     removed = 0
     for path in folder.glob("*") if folder.is_dir() else ():
         try:
-            if path.is_file() and time.time() - path.stat().st_mtime > older_than_seconds:
+            if time.time() - path.stat().st_mtime <= older_than_seconds:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
-                removed += 1
+            removed += 1
         except FileNotFoundError:
             continue  # its own request was quicker
         except OSError as error:

@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.test import RequestFactory
 
 from common.problems import Problem
-from studies.uploads import UploadCleanupMiddleware, files_welcome
+from common.uploads import UploadCleanupMiddleware
+from studies.uploads import files_welcome
 
 _BOUNDARY = "frontier"
 
