@@ -1,6 +1,6 @@
-"""The pages: static HTML from the front end's build, the same for everyone; what a person may see comes from the API.
+"""The pages: static HTML from the front end's build, the same for everyone; what a person may see the API decides.
 
-A page checks only that somebody is signed in and, where it is for administrators, is one. It renders nothing, so it can leak nothing.
+A page checks only that somebody is signed in and, where needed, is an administrator. It renders nothing, so it can leak nothing.
 """
 
 from __future__ import annotations

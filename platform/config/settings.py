@@ -71,7 +71,10 @@ INSTALLED_APPS = [
     "accounts",
     "studies",
     "catalog",
+    "transfers",
     "jobs",
+    "batches",
+    "notifications",
     "monitoring",
 ]
 
