@@ -31,7 +31,13 @@ function accountShow(session) {
     textSet(node, session.version ? t('nav.version', { version: session.version }) : '');
   }
   byId('account')?.removeAttribute('hidden');
+  if (isAdministrator(session)) {
+    for (const node of document.querySelectorAll('[data-administrators]')) node.removeAttribute('hidden');
+  }
 }
+
+/** Decides what is shown, never what is allowed: the server refuses the rest. */
+export const isAdministrator = (session) => session.user?.role === 'administrator';
 
 /** Prepares the page; resolves to the session, or never when the browser is on its way to the login page. */
 export async function chromeStart() {
