@@ -9,11 +9,18 @@ import { callout, dataTable, emptyCard, fact, link, panel } from './registry-pag
 
 const none = (value) => value === null || value === undefined;
 const tile = (name, value, hint = null) =>
-  h('div', { className: 'metric-tile' }, h('dt', {}, name), h('dd', {}, value, hint && h('span', { className: 'metric-tile__interval' }, hint)));
+  h(
+    'div',
+    { className: 'metric-tile' },
+    h('dt', {}, name),
+    h('dd', {}, value, hint && h('span', { className: 'metric-tile__interval' }, hint)),
+  );
 
 function headTiles(report) {
   const { label_agreement: labels } = report;
-  const interval = none(labels.low) ? null : t('agreement.interval', { low: percent(labels.low), high: percent(labels.high) });
+  const interval = none(labels.low)
+    ? null
+    : t('agreement.interval', { low: percent(labels.low), high: percent(labels.high) });
   return h(
     'dl',
     { className: 'metric-tiles' },
@@ -21,7 +28,11 @@ function headTiles(report) {
     tile(t('agreement.labels'), percent(labels.share), interval),
     tile(t('agreement.flips'), count(report.threshold_flips), t('agreement.flipsHint')),
     tile(t('agreement.assessment'), percent(report.assessment_agreement)),
-    tile(t('agreement.correlation'), none(report.suspicion_correlation) ? t('common.none') : report.suspicion_correlation.toFixed(3), t('agreement.correlationHint')),
+    tile(
+      t('agreement.correlation'),
+      none(report.suspicion_correlation) ? t('common.none') : report.suspicion_correlation.toFixed(3),
+      t('agreement.correlationHint'),
+    ),
   );
 }
 
@@ -36,7 +47,15 @@ function confusionPanel({ labels, confusion }) {
       columns: [t('agreement.inService'), ...labels],
       rows: labels.map((label, row) => [
         label,
-        ...labels.map((_, column) => h('span', { className: row === column ? 'confusion__same' : confusion[row][column] > 0 ? 'confusion__other' : 'muted' }, count(confusion[row][column]))),
+        ...labels.map((_, column) =>
+          h(
+            'span',
+            {
+              className: row === column ? 'confusion__same' : confusion[row][column] > 0 ? 'confusion__other' : 'muted',
+            },
+            count(confusion[row][column]),
+          ),
+        ),
       ]),
     }),
   );
@@ -57,7 +76,9 @@ function differencePanel({ probability_difference: difference }) {
     h(
       'dl',
       { className: 'facts' },
-      ['mean', 'median', 'p95', 'maximum'].map((name) => fact(t(`agreement.${name}`), none(difference[name]) ? t('common.none') : significant(difference[name]))),
+      ['mean', 'median', 'p95', 'maximum'].map((name) =>
+        fact(t(`agreement.${name}`), none(difference[name]) ? t('common.none') : significant(difference[name])),
+      ),
     ),
   );
 }
@@ -76,7 +97,10 @@ function suspicionPanel({ suspicion, paired }) {
       xName: t('result.suspicion'),
       labels: suspicion.primary.counts.map((_, index) => (index / bins).toFixed(2)),
       format: percent,
-      series: ['primary', 'candidate'].map((side) => ({ name: t(`agreement.${side}`), values: shares(suspicion[side]) })),
+      series: ['primary', 'candidate'].map((side) => ({
+        name: t(`agreement.${side}`),
+        values: shares(suspicion[side]),
+      })),
       note: paired ? null : t('agreement.populations'),
     }),
   );
@@ -116,8 +140,15 @@ function disagreementsPanel({ disagreements }) {
             h('a', { href: jobPath(pair.origin) }, t('agreement.caseNumber', { n: index + 1 })),
             sideWords(pair.left),
             sideWords(pair.right),
-            pair.flipped ? badge('warn', 'swap', t('agreement.flipped')) : badge('quiet', 'info', t('agreement.differs')),
-            link({ words: t('agreement.open'), href: jobsComparePath(pair.origin, pair.candidate), glyph: 'columns', small: true }),
+            pair.flipped
+              ? badge('warn', 'swap', t('agreement.flipped'))
+              : badge('quiet', 'info', t('agreement.differs')),
+            link({
+              words: t('agreement.open'),
+              href: jobsComparePath(pair.origin, pair.candidate),
+              glyph: 'columns',
+              small: true,
+            }),
           ]),
         })
       : h('p', { className: 'muted' }, t('agreement.noDisagreements')),
@@ -126,9 +157,23 @@ function disagreementsPanel({ disagreements }) {
 
 export function agreementReport(report) {
   if (report.paired && report.jobs_compared === 0) {
-    return [emptyCard({ title: t('agreement.emptyTitle'), text: t('agreement.emptyText'), glyph: 'pause' }), operationPanel(report)];
+    return [
+      emptyCard({ title: t('agreement.emptyTitle'), text: t('agreement.emptyText'), glyph: 'pause' }),
+      operationPanel(report),
+    ];
   }
-  const charts = h('div', { className: 'panel-grid' }, report.paired && differencePanel(report), suspicionPanel(report), report.paired && confusionPanel(report), operationPanel(report));
-  if (!report.paired) return [callout({ tone: 'info', title: t('agreement.populationsTitle'), text: t('agreement.populations') }), charts];
+  const charts = h(
+    'div',
+    { className: 'panel-grid' },
+    report.paired && differencePanel(report),
+    suspicionPanel(report),
+    report.paired && confusionPanel(report),
+    operationPanel(report),
+  );
+  if (!report.paired)
+    return [
+      callout({ tone: 'info', title: t('agreement.populationsTitle'), text: t('agreement.populations') }),
+      charts,
+    ];
   return [headTiles(report), charts, disagreementsPanel(report)];
 }

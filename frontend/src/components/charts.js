@@ -68,7 +68,11 @@ function bandNodes(bands, width, top, yAt) {
           height: Math.max(0, low - high),
         }),
         low - high > 14 &&
-          svg('text', { class: 'chart__band-name', x: width - margin.right - 4, y: high + 12, 'text-anchor': 'end' }, label),
+          svg(
+            'text',
+            { class: 'chart__band-name', x: width - margin.right - 4, y: high + 12, 'text-anchor': 'end' },
+            label,
+          ),
       ];
     });
 }
@@ -94,7 +98,12 @@ function lines({ width, labels, series, bands, format, maximum }) {
           typeof value === 'number' &&
           svg(
             'circle',
-            { class: `chart__mark chart__mark--${number}`, cx: xAt(index), cy: yAt(value), r: values.length > 60 ? 1.5 : 3 },
+            {
+              class: `chart__mark chart__mark--${number}`,
+              cx: xAt(index),
+              cy: yAt(value),
+              r: values.length > 60 ? 1.5 : 3,
+            },
             svg('title', {}, `${labels[index]} · ${name}: ${format(value)}`),
           ),
       ),
@@ -184,7 +193,9 @@ function chart({ kind, title, labels, series, bands = [], format = String, maxim
           columns: [xName, ...series.map(({ name }) => name)],
           rows: labels.map((label, index) => [
             label,
-            ...series.map(({ values }) => (typeof values[index] === 'number' ? format(values[index]) : t('common.none'))),
+            ...series.map(({ values }) =>
+              typeof values[index] === 'number' ? format(values[index]) : t('common.none'),
+            ),
           ]),
         }),
       ),
@@ -193,7 +204,9 @@ function chart({ kind, title, labels, series, bands = [], format = String, maxim
     draw(firstWidth);
     // the words of a drawing that is merely scaled become too small on a phone
     if (typeof ResizeObserver !== 'undefined') {
-      new ResizeObserver(([entry]) => entry.contentRect.width > 0 && draw(Math.round(entry.contentRect.width))).observe(node);
+      new ResizeObserver(([entry]) => entry.contentRect.width > 0 && draw(Math.round(entry.contentRect.width))).observe(
+        node,
+      );
     }
   }
   return node;

@@ -7,7 +7,12 @@ import { icon } from './icons.js';
 import { badge, validationBadge } from './package-parts.js';
 import { callout, fact, timeNode } from './registry-page.js';
 
-const looks = { passed: ['good', 'check'], failed: ['bad', 'xCircle'], skipped: ['quiet', 'skip'] };
+const looks = {
+  passed: ['good', 'check'],
+  warning: ['warn', 'warning'],
+  failed: ['bad', 'xCircle'],
+  skipped: ['quiet', 'skip'],
+};
 
 function valueWords(value) {
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : significant(value, 4);
@@ -21,7 +26,11 @@ function itemNode(item) {
   const figures = Object.entries(item.figures ?? {});
   const head = [
     badge(tone, glyph, tOr(`checks.verdicts.${verdict}`, item.verdict)),
-    h('span', { className: 'check-item__title' }, item.title || tOr(`checks.items.${item.name}`, item.name.replaceAll('_', ' '))),
+    h(
+      'span',
+      { className: 'check-item__title' },
+      item.title || tOr(`checks.items.${item.name}`, item.name.replaceAll('_', ' ')),
+    ),
     h('span', { className: 'check-item__seconds' }, duration(item.seconds)),
   ];
   const more = [
@@ -38,7 +47,12 @@ function itemNode(item) {
     'li',
     { className: `check-item check-item--${verdict}` },
     more.length
-      ? h('details', { open: verdict === 'failed' }, h('summary', {}, head), h('div', { className: 'check-item__more' }, more))
+      ? h(
+          'details',
+          { open: verdict === 'failed' },
+          h('summary', {}, head),
+          h('div', { className: 'check-item__more' }, more),
+        )
       : h('div', { className: 'check-item__plain' }, head),
   );
 }

@@ -52,7 +52,12 @@ export function chipsCreate({ label, hint, placeholder, onChange }) {
       h('span', {}, word),
       act('earlier', 'chevronLeft', index === 0, () => move(index, -1)),
       act('later', 'chevronRight', index === words.length - 1, () => move(index, 1)),
-      act('remove', 'x', false, () => change(words.filter((_, other) => other !== index), { index, act: 'remove' })),
+      act('remove', 'x', false, () =>
+        change(
+          words.filter((_, other) => other !== index),
+          { index, act: 'remove' },
+        ),
+      ),
     );
   }
 

@@ -60,7 +60,12 @@ function candidateNode(pointer, { act }) {
       'div',
       { className: 'buttons' },
       link({ words: t('deployments.agreement'), href: agreementPath(pointer), glyph: 'columns', small: true }),
-      button({ words: t('deployments.candidateStop'), glyph: 'x', small: true, onClick: () => act('candidateStop', pointer) }),
+      button({
+        words: t('deployments.candidateStop'),
+        glyph: 'x',
+        small: true,
+        onClick: () => act('candidateStop', pointer),
+      }),
     ),
   );
 }
@@ -79,21 +84,33 @@ function pendingNode(pointer, { act, username }) {
       pointer.pending.map((asked) => {
         const own = asked.requested_by === username;
         const decide = (decision, look) =>
-          button({ words: t(`deployments.decisions.${decision}`), look, small: true, onClick: () => act('decide', asked, decision) });
+          button({
+            words: t(`deployments.decisions.${decision}`),
+            look,
+            small: true,
+            onClick: () => act('decide', asked, decision),
+          });
         return h(
           'li',
           { className: 'pending' },
           h(
             'p',
             {},
-            h('strong', {}, changeWords(asked.kind)),
+            h('strong', {}, tOr(`deployments.requests.${asked.kind}`, asked.kind)),
             asked.package && [' ', packageLink(asked.package)],
             ' · ',
             asked.state === 'SCHEDULED'
               ? t('deployments.scheduledFor', { time: dateTime(asked.apply_at) })
               : t('deployments.waitsForSecond'),
           ),
-          h('p', { className: 'muted' }, t('deployments.askedBy', { who: asked.requested_by ?? t('registry.platform') }), ' ', timeNode(asked.requested_at), ` — ${asked.reason}`),
+          h(
+            'p',
+            { className: 'muted' },
+            t('deployments.askedBy', { who: asked.requested_by ?? t('registry.platform') }),
+            ' ',
+            timeNode(asked.requested_at),
+            ` — ${asked.reason}`,
+          ),
           h(
             'div',
             { className: 'buttons' },
@@ -113,7 +130,11 @@ function rulesWords(rules) {
     .filter(({ name }) => rules[name] !== undefined)
     .map(({ name }) => {
       const value =
-        name === 'failure_share' ? percent(rules[name]) : name === 'latency_p95_seconds' ? duration(rules[name]) : rules[name];
+        name === 'failure_share'
+          ? percent(rules[name])
+          : name === 'latency_p95_seconds'
+            ? duration(rules[name])
+            : rules[name];
       return t(`deployments.ruleWords.${name}`, { value });
     });
   return words.length ? words.join(' · ') : t('deployments.rulesNone');
@@ -130,7 +151,11 @@ export function historyNode(history) {
         h(
           'li',
           { className: `change change--${change.kind}` },
-          h('span', { className: 'change__mark' }, icon(change.kind === 'rollback' ? 'back' : change.kind === 'activate' ? 'upload' : 'flask')),
+          h(
+            'span',
+            { className: 'change__mark' },
+            icon(change.kind === 'rollback' ? 'back' : change.kind === 'activate' ? 'upload' : 'flask'),
+          ),
           h(
             'div',
             {},
@@ -139,7 +164,8 @@ export function historyNode(history) {
               { className: 'change__what' },
               h('strong', {}, changeWords(change.kind)),
               ' ',
-              change.previous && change.previous.digest !== change.package.digest && [packageLink(change.previous), ' → '],
+              change.previous &&
+                change.previous.digest !== change.package.digest && [packageLink(change.previous), ' → '],
               packageLink(change.package),
             ),
             h('p', { className: 'muted' }, change.reason),
@@ -162,7 +188,11 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
   const { package: model } = pointer;
   return h(
     'section',
-    { className: 'card deployment', dataset: { pointer: pointer.id }, 'aria-label': `${pointer.name}, ${scopeWords(pointer)}` },
+    {
+      className: 'card deployment',
+      dataset: { pointer: pointer.id },
+      'aria-label': `${pointer.name}, ${scopeWords(pointer)}`,
+    },
     h(
       'div',
       { className: 'deployment__head' },
@@ -171,17 +201,28 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
       h(
         'div',
         { className: 'buttons deployment__buttons' },
-        button({ words: t('deployments.activateOther'), look: 'primary', glyph: 'upload', onClick: () => act('activate', pointer) }),
+        button({
+          words: t('deployments.activateOther'),
+          look: 'primary',
+          glyph: 'upload',
+          onClick: () => act('activate', pointer),
+        }),
         button({
           words: t('deployments.rollback'),
           look: 'outline-danger',
           glyph: 'back',
           disabled: !pointer.previous,
-          title: pointer.previous ? t('deployments.rollbackTo', { name: `${pointer.previous.name} ${pointer.previous.version}` }) : t('deployments.noPrevious'),
+          title: pointer.previous
+            ? t('deployments.rollbackTo', { name: `${pointer.previous.name} ${pointer.previous.version}` })
+            : t('deployments.noPrevious'),
           onClick: () => act('rollback', pointer),
         }),
         !pointer.candidate &&
-          button({ words: t('deployments.candidateStart'), glyph: 'flask', onClick: () => act('candidateStart', pointer) }),
+          button({
+            words: t('deployments.candidateStart'),
+            glyph: 'flask',
+            onClick: () => act('candidateStart', pointer),
+          }),
       ),
     ),
     h(
@@ -191,7 +232,13 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
         'div',
         {},
         h('h3', { className: 'panel__subtitle' }, t('deployments.serves')),
-        h('p', { className: 'deployment__package' }, packageLink(model, 'strong'), ' ', validationBadge(model.validation_state)),
+        h(
+          'p',
+          { className: 'deployment__package' },
+          packageLink(model, 'strong'),
+          ' ',
+          validationBadge(model.validation_state),
+        ),
         h('p', {}, model.title),
         classList(model.classes),
         h(
@@ -203,7 +250,12 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
             t('deployments.automatic'),
             rulesWords(pointer.rules),
             ' ',
-            button({ words: t('deployments.rulesChange'), look: 'ghost', small: true, onClick: () => act('rules', pointer) }),
+            button({
+              words: t('deployments.rulesChange'),
+              look: 'ghost',
+              small: true,
+              onClick: () => act('rules', pointer),
+            }),
           ),
         ),
       ),
@@ -214,7 +266,11 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
           'div',
           {},
           h('h3', { className: 'panel__subtitle' }, t('readiness.heading')),
-          h('div', { dataset: { readiness: model.digest } }, readiness ? readinessNode(readiness) : h('p', { className: 'muted' }, t('common.loading'))),
+          h(
+            'div',
+            { dataset: { readiness: model.digest } },
+            readiness ? readinessNode(readiness) : h('p', { className: 'muted' }, t('common.loading')),
+          ),
         ),
         candidateNode(pointer, { act }),
         pendingNode(pointer, { act, username }),
@@ -223,9 +279,24 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
     h(
       'details',
       { className: 'deployment__history', open: historyOpen },
-      h('summary', { className: 'history__summary' }, t('deployments.history'), h('span', { className: 'history__count' }, pointer.history.length)),
+      h(
+        'summary',
+        { className: 'history__summary' },
+        t('deployments.history'),
+        h('span', { className: 'history__count' }, pointer.history.length),
+      ),
       historyNode(pointer.history),
-      h('p', { className: 'deployment__export' }, link({ words: t('deployments.export'), href: registryUrl.history(pointer.name), glyph: 'download', small: true, download: '' })),
+      h(
+        'p',
+        { className: 'deployment__export' },
+        link({
+          words: t('deployments.export'),
+          href: registryUrl.history(pointer.name),
+          glyph: 'download',
+          small: true,
+          download: '',
+        }),
+      ),
     ),
   );
 }

@@ -12,7 +12,11 @@ import { toast } from './toasts.js';
 /** What the server made of a request: applied, waiting for a second person, or for its moment. */
 export function outcomeTell({ state, request }) {
   const title = t(`deployments.outcomes.${state}`);
-  toast({ kind: state === 'FAILED' ? 'danger' : 'success', title, sentences: [request?.failure?.message].filter(Boolean) });
+  toast({
+    kind: state === 'FAILED' ? 'danger' : 'success',
+    title,
+    sentences: [request?.failure?.message].filter(Boolean),
+  });
 }
 
 const deployable = (model) => model.validation_state === 'PASSED' && !model.archived_at;
@@ -76,7 +80,13 @@ function momentOf(values) {
   if (values.when !== 'at') return {};
   const at = new Date(values.moment);
   if (!values.moment || Number.isNaN(at.getTime())) {
-    throw new ApiProblem({ status: 0, code: 'client:moment', title: t('deployments.momentMissing'), detail: '', action: '' });
+    throw new ApiProblem({
+      status: 0,
+      code: 'client:moment',
+      title: t('deployments.momentMissing'),
+      detail: '',
+      action: '',
+    });
   }
   return { apply_at: at.toISOString() };
 }
@@ -95,9 +105,26 @@ export async function activateAsk({ pointer = null, chosen = null }) {
   if (!pointer) {
     const known = pointers.map((one, index) => ({ value: String(index), label: `${one.name} — ${scopeWords(one)}` }));
     fields.push(
-      { name: 'pointer', type: 'select', label: t('deployments.which'), options: [...known, { value: 'new', label: t('deployments.new') }] },
-      { name: 'name', label: t('deployments.name'), hint: t('deployments.nameHint'), value: 'default', pattern: '[a-zA-Z0-9_\\-]{1,50}' },
-      { name: 'scope', type: 'select', label: t('deployments.scope'), hint: t('deployments.scopeHint'), options: scopeOptions() },
+      {
+        name: 'pointer',
+        type: 'select',
+        label: t('deployments.which'),
+        options: [...known, { value: 'new', label: t('deployments.new') }],
+      },
+      {
+        name: 'name',
+        label: t('deployments.name'),
+        hint: t('deployments.nameHint'),
+        value: 'default',
+        pattern: '[a-zA-Z0-9_\\-]{1,50}',
+      },
+      {
+        name: 'scope',
+        type: 'select',
+        label: t('deployments.scope'),
+        hint: t('deployments.scopeHint'),
+        options: scopeOptions(),
+      },
     );
   }
   if (!chosen) {
@@ -107,7 +134,10 @@ export async function activateAsk({ pointer = null, chosen = null }) {
       label: t('deployments.package'),
       hint: t('deployments.packageHint'),
       required: true,
-      options: [{ value: '', label: t('deployments.packageChoose') }, ...packageOptions(packages, { without: pointer?.package.digest })],
+      options: [
+        { value: '', label: t('deployments.packageChoose') },
+        ...packageOptions(packages, { without: pointer?.package.digest }),
+      ],
     });
   }
   const pointerOf = (values) => {
@@ -116,13 +146,16 @@ export async function activateAsk({ pointer = null, chosen = null }) {
   };
   const outcome = await formAsk({
     title: pointer ? t('deployments.activateTitle', { name: pointer.name }) : t('deployments.deployTitle'),
-    text: pointer ? t('deployments.servesNow', { name: packageName(pointer.package), scope: scopeWords(pointer) }) : null,
+    text: pointer
+      ? t('deployments.servesNow', { name: packageName(pointer.package), scope: scopeWords(pointer) })
+      : null,
     fields: [...fields, preview, ...when(), reasonField()],
     confirm: t('deployments.activate'),
     wide: true,
     onChange: (values, form) => {
       const isNew = values.pointer === 'new';
-      for (const name of ['name', 'scope']) form.querySelector(`[data-field="${name}"]`)?.toggleAttribute('hidden', !isNew);
+      for (const name of ['name', 'scope'])
+        form.querySelector(`[data-field="${name}"]`)?.toggleAttribute('hidden', !isNew);
       form.querySelector('[data-field="moment"]').toggleAttribute('hidden', values.when !== 'at');
       preview.show(pointerOf(values)?.package?.digest, chosen?.digest ?? values.package);
     },
@@ -193,7 +226,7 @@ export async function candidateStartAsk(pointer) {
       preview,
       reasonField(),
     ],
-    confirm: t('deployments.candidateStart'),
+    confirm: t('deployments.candidateBegin'),
     onChange: (values) => preview.show(pointer.package.digest, values.package),
     send: async ({ package: digest, mode, share, reason }) =>
       (await registry.candidateStart(pointer, { package: digest, mode, share: Number(share) / 100, reason })).data,
@@ -243,7 +276,8 @@ export async function rulesAsk(pointer) {
       reasonField(),
     ],
     confirm: t('deployments.rulesSave'),
-    send: async (values) => (await registry.rulesSet(pointer, { rules: rulesFrom(values), reason: values.reason })).data,
+    send: async (values) =>
+      (await registry.rulesSet(pointer, { rules: rulesFrom(values), reason: values.reason })).data,
   });
   if (outcome) outcomeTell(outcome);
   return outcome;
@@ -255,7 +289,14 @@ export async function decisionAsk(asked, decision) {
   const outcome = await formAsk({
     title: t(`deployments.decisions.${decision}Title`),
     text: t('deployments.decisionText', { who: asked.requested_by ?? t('registry.platform'), reason: asked.reason }),
-    fields: [{ ...reasonField(), required, minlength: required ? 5 : null, label: t(required ? 'registry.reason' : 'registry.reasonOptional') }],
+    fields: [
+      {
+        ...reasonField(),
+        required,
+        minlength: required ? 5 : null,
+        label: t(required ? 'registry.reason' : 'registry.reasonOptional'),
+      },
+    ],
     confirm: t(`deployments.decisions.${decision}`),
     tone: decision === 'approve' ? 'primary' : 'danger',
     send: async ({ reason }) => (await registry.requestDecide(asked.id, decision, reason)).data,

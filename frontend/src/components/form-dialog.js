@@ -59,7 +59,12 @@ function fieldNode(field) {
             value,
             checked: value === field.value,
           }),
-          h('span', { className: 'choice__text' }, h('span', {}, label), words && h('span', { className: 'choice__hint' }, words)),
+          h(
+            'span',
+            { className: 'choice__text' },
+            h('span', {}, label),
+            words && h('span', { className: 'choice__hint' }, words),
+          ),
         ),
       ),
     );
@@ -99,7 +104,16 @@ export const reasonField = () => ({
  * `fields`: [{ name, label, type, … } or { node }]; `send(values)` → promise. `onChange(values, form)` after every change.
  * Resolves to what `send` answered, or null when declined.
  */
-export function formAsk({ title, text = null, fields, confirm, tone = 'primary', wide = false, send, onChange = null }) {
+export function formAsk({
+  title,
+  text = null,
+  fields,
+  confirm,
+  tone = 'primary',
+  wide = false,
+  send,
+  onChange = null,
+}) {
   return new Promise((resolve) => {
     const problems = h('div', {});
     const submit = h('button', { className: `btn btn-${tone}`, type: 'submit' }, confirm);

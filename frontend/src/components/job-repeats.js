@@ -28,7 +28,8 @@ export async function rerunAsk(ids) {
       reasonField(),
     ],
     confirm: t('repeats.rerun'),
-    send: async ({ package: digest, reason }) => (await registry.jobsRerun({ jobs: ids, package: digest, reason })).data,
+    send: async ({ package: digest, reason }) =>
+      (await registry.jobsRerun({ jobs: ids, package: digest, reason })).data,
   });
   if (answer) toast({ kind: 'success', title: plural('repeats.rerunDone', answer.results.length) });
   return answer?.results ?? null;
@@ -56,7 +57,12 @@ export function originNode(job, { administrator }) {
           { className: 'buttons' },
           link({ words: t('repeats.openOrigin'), href: jobPath(job.origin), small: true }),
           administrator &&
-            link({ words: t('repeats.sideBySide'), href: jobsComparePath(job.origin, job.id), glyph: 'columns', small: true }),
+            link({
+              words: t('repeats.sideBySide'),
+              href: jobsComparePath(job.origin, job.id),
+              glyph: 'columns',
+              small: true,
+            }),
         ),
       ],
     }),
@@ -73,7 +79,12 @@ function replayNode(id, replay) {
       {},
       badge(tone, glyph, t(`repeats.verdicts.${replay.verdict ?? 'pending'}`)),
       ' ',
-      h('span', { className: 'muted' }, timeNode(replay.created_at), replay.requested_by && ` · ${replay.requested_by}`),
+      h(
+        'span',
+        { className: 'muted' },
+        timeNode(replay.created_at),
+        replay.requested_by && ` · ${replay.requested_by}`,
+      ),
     ),
     h(
       'p',
@@ -104,7 +115,11 @@ export function replaysCard(id, replays) {
     'section',
     { className: 'card panel replays', 'aria-labelledby': 'replays-title' },
     h('h2', { className: 'h6', id: 'replays-title' }, t('repeats.replays')),
-    h('ul', { className: 'plain-list plain-list--bare' }, replays.map((replay) => replayNode(id, replay))),
+    h(
+      'ul',
+      { className: 'plain-list plain-list--bare' },
+      replays.map((replay) => replayNode(id, replay)),
+    ),
   );
 }
 
@@ -113,6 +128,6 @@ export function repeatButtons(job, { onRerun, onReplay }) {
   if (job.status !== 'SUCCEEDED') return [];
   return [
     button({ words: t('repeats.rerunWith'), glyph: 'arrowRepeat', onClick: onRerun }),
-    job.purpose !== 'REPLAY' && button({ words: t('repeats.replay'), glyph: 'back', onClick: onReplay }),
+    job.purpose !== 'replay' && button({ words: t('repeats.replay'), glyph: 'back', onClick: onReplay }),
   ].filter(Boolean);
 }

@@ -4,7 +4,8 @@
  */
 import { h } from '../dom.js';
 
-const inline = /(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)|!\[([^\]]*)\]\(([^()\s]+)\)|\[([^\]]+)\]\(([^()\s]+)\)|\*\*([^*]+)\*\*|__([^_]+)__|(?<![\w*])[*_]([^*_\s](?:[^*_]*[^*_\s])?)[*_](?![\w*])/g;
+const inline =
+  /(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)|!\[([^\]]*)\]\(([^()\s]+)\)|\[([^\]]+)\]\(([^()\s]+)\)|\*\*([^*]+)\*\*|__([^_]+)__|(?<![\w*])[*_]([^*_\s](?:[^*_]*[^*_\s])?)[*_](?![\w*])/g;
 
 const safeLink = (address) => /^https?:\/\//i.test(address);
 const insidePackage = (path) => /^[\w.-]+(\/[\w.-]+)*$/.test(path) && !path.split('/').includes('..');
@@ -45,13 +46,32 @@ function tableNode(lines, options) {
     h(
       'table',
       {},
-      h('thead', {}, h('tr', {}, head.map((cell) => h('th', { scope: 'col' }, inlineNodes(cell, options))))),
-      h('tbody', {}, body.map((row) => h('tr', {}, row.map((cell) => h('td', {}, inlineNodes(cell, options)))))),
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          head.map((cell) => h('th', { scope: 'col' }, inlineNodes(cell, options))),
+        ),
+      ),
+      h(
+        'tbody',
+        {},
+        body.map((row) =>
+          h(
+            'tr',
+            {},
+            row.map((cell) => h('td', {}, inlineNodes(cell, options))),
+          ),
+        ),
+      ),
     ),
   );
 }
 
-const isTable = (lines) => lines.length >= 2 && lines[0].includes('|') && /^[\s|:-]+$/.test(lines[1]) && lines[1].includes('-');
+const isTable = (lines) =>
+  lines.length >= 2 && lines[0].includes('|') && /^[\s|:-]+$/.test(lines[1]) && lines[1].includes('-');
 const bullet = /^\s*[-*+]\s+/;
 const numbered = /^\s*\d+[.)]\s+/;
 
@@ -61,7 +81,11 @@ function listNode(lines, mark, options) {
     if (mark.test(line)) items.push(line.replace(mark, ''));
     else items[items.length - 1] += ` ${line.trim()}`;
   }
-  return h(mark === bullet ? 'ul' : 'ol', {}, items.map((item) => h('li', {}, inlineNodes(item, options))));
+  return h(
+    mark === bullet ? 'ul' : 'ol',
+    {},
+    items.map((item) => h('li', {}, inlineNodes(item, options))),
+  );
 }
 
 /** Headings within one block of lines end it, though no blank line does. */
@@ -75,7 +99,16 @@ function blockNodes(lines, options) {
   if (lines.length === 1 && /^([-*_])\s*(\1\s*){2,}$/.test(lines[0].trim())) return [h('hr', {})];
   if (isTable(lines)) return [tableNode(lines, options)];
   if (lines.every((line) => line.startsWith('>'))) {
-    return [h('blockquote', {}, blockNodes(lines.map((line) => line.replace(/^>\s?/, '')), options))];
+    return [
+      h(
+        'blockquote',
+        {},
+        blockNodes(
+          lines.map((line) => line.replace(/^>\s?/, '')),
+          options,
+        ),
+      ),
+    ];
   }
   for (const mark of [bullet, numbered]) if (mark.test(lines[0])) return [listNode(lines, mark, options)];
   const next = lines.findIndex((line, index) => index > 0 && (bullet.test(line) || /^#{1,6}\s/.test(line)));

@@ -7,27 +7,54 @@ import { barChart, lineChart } from './charts.js';
 import { badge } from './package-parts.js';
 import { dataTable, emptyCard, fact, link, panel } from './registry-page.js';
 
-const bandLooks = { stable: ['good', 'check'], watch: ['warn', 'warning'], shifted: ['bad', 'xCircle'], too_few_cases: ['quiet', 'pause'] };
+const bandLooks = {
+  stable: ['good', 'check'],
+  watch: ['warn', 'warning'],
+  shifted: ['bad', 'xCircle'],
+  too_few_cases: ['quiet', 'pause'],
+};
 const driftNames = ['suspicion', 'brightness', 'manufacturer', 'size'];
 
 /** Points of time as short words: hours within two days, days beyond. */
 export function timeLabels(points, stepSeconds) {
-  const options = stepSeconds >= 86400 ? { month: 'short', day: 'numeric' } : stepSeconds > 3600 ? { weekday: 'short', hour: '2-digit' } : { hour: '2-digit', minute: '2-digit' };
+  const options =
+    stepSeconds >= 86400
+      ? { month: 'short', day: 'numeric' }
+      : stepSeconds > 3600
+        ? { weekday: 'short', hour: '2-digit' }
+        : { hour: '2-digit', minute: '2-digit' };
   const format = new Intl.DateTimeFormat(t('locale'), options);
   return points.map(({ at }) => format.format(new Date(at)));
 }
 
 const tile = (name, value, hint = null, badgeNode = null) =>
-  h('div', { className: 'metric-tile' }, h('dt', {}, name), h('dd', {}, value, hint && h('span', { className: 'metric-tile__interval' }, hint), badgeNode));
+  h(
+    'div',
+    { className: 'metric-tile' },
+    h('dt', {}, name),
+    h('dd', {}, value, hint && h('span', { className: 'metric-tile__interval' }, hint), badgeNode),
+  );
 
 function tiles({ totals }) {
   return h(
     'dl',
     { className: 'metric-tiles' },
     tile(t('monitoring.jobs'), count(totals.jobs), t('monitoring.cancelled', { n: count(totals.cancelled) })),
-    tile(t('monitoring.failureShare'), percent(totals.failure_share), t('monitoring.failedOf', { n: count(totals.failed) })),
-    tile(t('monitoring.latency'), duration(totals.latency.p50), t('monitoring.p95', { value: duration(totals.latency.p95) })),
-    tile(t('monitoring.waiting'), duration(totals.waiting.p50), t('monitoring.p95', { value: duration(totals.waiting.p95) })),
+    tile(
+      t('monitoring.failureShare'),
+      percent(totals.failure_share),
+      t('monitoring.failedOf', { n: count(totals.failed) }),
+    ),
+    tile(
+      t('monitoring.latency'),
+      duration(totals.latency.p50),
+      t('monitoring.p95', { value: duration(totals.latency.p95) }),
+    ),
+    tile(
+      t('monitoring.waiting'),
+      duration(totals.waiting.p50),
+      t('monitoring.p95', { value: duration(totals.waiting.p95) }),
+    ),
     tile(t('monitoring.notAssessable'), percent(totals.not_assessable_share)),
   );
 }
@@ -51,8 +78,16 @@ function driftPanel({ drift, reference }) {
   return panel(
     { title: t('monitoring.drift') },
     h('p', { className: 'summary__hint' }, t('monitoring.driftHint')),
-    h('ul', { className: 'drifts' }, driftNames.filter((name) => drift[name]).map((name) => driftNode(name, drift[name]))),
-    h('p', { className: 'summary__hint' }, t(`monitoring.reference.${reference.source}`, { cases: count(reference.cases) })),
+    h(
+      'ul',
+      { className: 'drifts' },
+      driftNames.filter((name) => drift[name]).map((name) => driftNode(name, drift[name])),
+    ),
+    h(
+      'p',
+      { className: 'summary__hint' },
+      t(`monitoring.reference.${reference.source}`, { cases: count(reference.cases) }),
+    ),
   );
 }
 
@@ -90,9 +125,28 @@ function seriesPanels({ points, step_seconds: step }) {
     panel({ title: t(title) }, lineChart({ title: t(`${title}Chart`), xName, labels, series, ...options }));
   const of = (name, pick) => ({ name: t(name), values: points.map(pick) });
   return [
-    draw('monitoring.volume', [of('monitoring.succeeded', (p) => p.succeeded), of('monitoring.failed', (p) => p.failed)], { format: count }),
-    draw('monitoring.latencySeries', [of('monitoring.median', (p) => p.latency.p50), of('monitoring.percentile95', (p) => p.latency.p95), of('monitoring.percentile99', (p) => p.latency.p99)], { format: duration }),
-    draw('monitoring.failureSeries', [of('monitoring.failureShare', (p) => p.failure_share), of('monitoring.notAssessable', (p) => p.not_assessable_share)], { format: percent, maximum: 0.05 }),
+    draw(
+      'monitoring.volume',
+      [of('monitoring.succeeded', (p) => p.succeeded), of('monitoring.failed', (p) => p.failed)],
+      { format: count },
+    ),
+    draw(
+      'monitoring.latencySeries',
+      [
+        of('monitoring.median', (p) => p.latency.p50),
+        of('monitoring.percentile95', (p) => p.latency.p95),
+        of('monitoring.percentile99', (p) => p.latency.p99),
+      ],
+      { format: duration },
+    ),
+    draw(
+      'monitoring.failureSeries',
+      [
+        of('monitoring.failureShare', (p) => p.failure_share),
+        of('monitoring.notAssessable', (p) => p.not_assessable_share),
+      ],
+      { format: percent, maximum: 0.05 },
+    ),
     draw('monitoring.scoreSeries', [of('monitoring.meanSuspicion', meanSuspicion)], { format: percent, maximum: 1 }),
   ];
 }
@@ -102,7 +156,11 @@ function tallyPanel(title, tally, nameOf) {
   if (!rows.length) return null;
   return panel(
     { title: t(title) },
-    dataTable({ caption: t(title), columns: [t(`${title}Column`), t('monitoring.countColumn')], rows: rows.map(([name, n]) => [nameOf(name), count(n)]) }),
+    dataTable({
+      caption: t(title),
+      columns: [t(`${title}Column`), t('monitoring.countColumn')],
+      rows: rows.map(([name, n]) => [nameOf(name), count(n)]),
+    }),
   );
 }
 
@@ -112,9 +170,19 @@ function packagesPanel({ packages, package: current }, names) {
     { title: t('monitoring.packages') },
     dataTable({
       caption: t('monitoring.packages'),
-      columns: [t('worklist.columns.model'), t('monitoring.jobs'), t('monitoring.failureShare'), t('monitoring.percentile95')],
+      columns: [
+        t('worklist.columns.model'),
+        t('monitoring.jobs'),
+        t('monitoring.failureShare'),
+        t('monitoring.percentile95'),
+      ],
       rows: packages.map((one) => [
-        h('span', {}, h('a', { href: modelPath(one.package) }, names.get(one.package) ?? one.package.slice(7, 19)), one.package === current && [' ', badge('accent', 'check', t('monitoring.serves'))]),
+        h(
+          'span',
+          {},
+          h('a', { href: modelPath(one.package) }, names.get(one.package) ?? one.package.slice(7, 19)),
+          one.package === current && [' ', badge('accent', 'check', t('monitoring.serves'))],
+        ),
         count(one.jobs),
         percent(one.failure_share),
         duration(one.latency.p95),
@@ -156,7 +224,9 @@ export function alertsPanel(alerts, { onAcknowledge, timeNode }) {
     h(
       'li',
       { className: `alert-row${alert.resolved_at ? ' alert-row--resolved' : ''}` },
-      alert.resolved_at ? badge('quiet', 'check', t('monitoring.resolved')) : badge('bad', 'warning', t('monitoring.stands')),
+      alert.resolved_at
+        ? badge('quiet', 'check', t('monitoring.resolved'))
+        : badge('bad', 'warning', t('monitoring.stands')),
       h(
         'div',
         { className: 'alert-row__body' },
@@ -167,18 +237,36 @@ export function alertsPanel(alerts, { onAcknowledge, timeNode }) {
           t('monitoring.raised'),
           ' ',
           timeNode(alert.raised_at),
-          alert.acknowledged_at && [' · ', t('monitoring.seenBy', { who: alert.acknowledged_by ?? t('registry.platform') })],
+          alert.acknowledged_at && [
+            ' · ',
+            t('monitoring.seenBy', { who: alert.acknowledged_by ?? t('registry.platform') }),
+          ],
         ),
       ),
       !alert.acknowledged_at &&
-        h('button', { type: 'button', className: 'btn btn-sm btn-outline-secondary', onClick: () => onAcknowledge(alert) }, t('monitoring.acknowledge'), h('span', { className: 'visually-hidden' }, `: ${alert.message}`)),
+        h(
+          'button',
+          { type: 'button', className: 'btn btn-sm btn-outline-secondary', onClick: () => onAcknowledge(alert) },
+          t('monitoring.acknowledge'),
+          h('span', { className: 'visually-hidden' }, `: ${alert.message}`),
+        ),
     );
   return panel(
-    { title: t('monitoring.alerts'), aside: standing.length ? badge('bad', 'warning', t('monitoring.standing', { n: standing.length })) : badge('good', 'check', t('monitoring.noneStanding')) },
+    {
+      title: t('monitoring.alerts'),
+      aside: standing.length
+        ? badge('bad', 'warning', t('monitoring.standing', { n: standing.length }))
+        : badge('good', 'check', t('monitoring.noneStanding')),
+    },
     standing.length > 0 && h('ul', { className: 'alert-list' }, standing.map(one)),
     !standing.length && h('p', { className: 'muted' }, t('monitoring.alertsHint')),
     rest.length > 0 &&
-      h('details', {}, h('summary', {}, t('monitoring.resolvedAlerts', { n: rest.length })), h('ul', { className: 'alert-list' }, rest.map(one))),
+      h(
+        'details',
+        {},
+        h('summary', {}, t('monitoring.resolvedAlerts', { n: rest.length })),
+        h('ul', { className: 'alert-list' }, rest.map(one)),
+      ),
     h('dl', { className: 'visually-hidden' }, fact(t('monitoring.alerts'), count(alerts.length))),
   );
 }

@@ -97,9 +97,17 @@ export function onnxForm({ file, profiles, onSend, onStop }) {
       field({
         label: t('onnx.version'),
         hint: t('onnx.versionHint'),
-        input: text('version', { required: true, value: '1.0.0', pattern: '[0-9]+\\.[0-9]+\\.[0-9]+([.\\-][A-Za-z0-9.\\-]+)?' }),
+        input: text('version', {
+          required: true,
+          value: '1.0.0',
+          pattern: '[0-9]+\\.[0-9]+\\.[0-9]+([.\\-][A-Za-z0-9.\\-]+)?',
+        }),
       }),
-      field({ label: t('onnx.title'), hint: t('onnx.titleHint'), input: text('title', { required: true, maxlength: 120 }) }),
+      field({
+        label: t('onnx.title'),
+        hint: t('onnx.titleHint'),
+        input: text('title', { required: true, maxlength: 120 }),
+      }),
       field({
         label: t('onnx.profile'),
         hint: t('onnx.profileHint'),
@@ -160,7 +168,8 @@ export function onnxForm({ file, profiles, onSend, onStop }) {
   );
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const missing = labels.words().length < 2 ? t('onnx.needLabels') : chosen.size === 0 ? t('onnx.needSuspicion') : null;
+    const missing =
+      labels.words().length < 2 ? t('onnx.needLabels') : chosen.size === 0 ? t('onnx.needSuspicion') : null;
     if (missing) {
       problems.replaceChildren(problemNode({ title: missing, sentences: [] }));
       problems.firstElementChild.focus();

@@ -11,15 +11,28 @@ export function packageCard(model, { chosen, onChoose }) {
   const by = model.installed_by ? t('models.installedBy', { who: model.installed_by }) : t('models.installed');
   return h(
     'li',
-    { className: `package-card card${model.archived_at ? ' package-card--archived' : ''}`, dataset: { digest: model.digest } },
+    {
+      className: `package-card card${model.archived_at ? ' package-card--archived' : ''}`,
+      dataset: { digest: model.digest },
+    },
     h(
       'div',
       { className: 'package-card__head' },
       h(
         'div',
         {},
-        h('h2', { className: 'package-card__title' }, h('a', { href: modelPath(model.digest) }, model.title || model.name)),
-        h('p', { className: 'muted' }, packageName(model), ' · ', h('code', { title: model.digest }, digestShort(model.digest))),
+        h(
+          'h2',
+          { className: 'package-card__title' },
+          h('a', { href: modelPath(model.digest) }, model.title || model.name),
+        ),
+        h(
+          'p',
+          { className: 'muted' },
+          packageName(model),
+          ' · ',
+          h('code', { title: model.digest }, digestShort(model.digest)),
+        ),
       ),
       h(
         'label',

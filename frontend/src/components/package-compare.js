@@ -8,7 +8,11 @@ import { callout, dataTable } from './registry-page.js';
 function valueNode(value) {
   if (value === null || value === undefined || value === '') return t('common.none');
   if (Array.isArray(value) && value.every((one) => typeof one !== 'object')) {
-    return h('ol', { className: 'compare__order' }, value.map((one) => h('li', {}, String(one))));
+    return h(
+      'ol',
+      { className: 'compare__order' },
+      value.map((one) => h('li', {}, String(one))),
+    );
   }
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : significant(value, 6);
   if (typeof value === 'object') return h('code', {}, JSON.stringify(value));
@@ -16,7 +20,12 @@ function valueNode(value) {
 }
 
 const mark = (same) =>
-  h('span', { className: `compare__mark compare__mark--${same ? 'same' : 'different'}` }, icon(same ? 'check' : 'swap'), t(same ? 'compare.same' : 'compare.different'));
+  h(
+    'span',
+    { className: `compare__mark compare__mark--${same ? 'same' : 'different'}` },
+    icon(same ? 'check' : 'swap'),
+    t(same ? 'compare.same' : 'compare.different'),
+  );
 
 function sectionNode(section, columns, onlyDifferent) {
   const rows = section.rows.filter((row) => !onlyDifferent || !row.same);
@@ -40,8 +49,7 @@ function sectionNode(section, columns, onlyDifferent) {
 }
 
 /** The warnings of a comparison, loud: a changed label order changes what every score means. */
-export const compareWarnings = ({ warnings }) =>
-  warnings.map((text) => callout({ tone: 'warning', title: text }));
+export const compareWarnings = ({ warnings }) => warnings.map((text) => callout({ tone: 'warning', title: text }));
 
 /** `columns`: what the two sides are called. */
 export function compareSections(comparison, { columns, onlyDifferent = false }) {

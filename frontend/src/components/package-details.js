@@ -58,10 +58,20 @@ export function answerPanel(manifest) {
       'dl',
       { className: 'facts facts--stack' },
       suspicion && fact(t('models.suspicionIs'), suspicion.classes.join(' + ')),
-      suspicion && fact(t('models.threshold'), percent(suspicion.threshold), suspicion.operating_point && h('p', { className: 'summary__hint' }, suspicion.operating_point)),
-      calibration && fact(t('models.calibration'), t('models.temperature', { value: calibration.temperature.toFixed(3) })),
+      suspicion &&
+        fact(
+          t('models.threshold'),
+          percent(suspicion.threshold),
+          suspicion.operating_point && h('p', { className: 'summary__hint' }, suspicion.operating_point),
+        ),
+      calibration &&
+        fact(t('models.calibration'), t('models.temperature', { value: calibration.temperature.toFixed(3) })),
       explanation && fact(t('models.maps'), `${explanation.method}: ${explanation.targets.join(', ')}`),
-      aggregation && fact(t('models.aggregation'), t('models.aggregationOf', { breast: aggregation.image_to_breast, study: aggregation.breast_to_study })),
+      aggregation &&
+        fact(
+          t('models.aggregation'),
+          t('models.aggregationOf', { breast: aggregation.image_to_breast, study: aggregation.breast_to_study }),
+        ),
       manifest.input_shape && fact(t('models.input'), manifest.input_shape.join(' × ')),
       manifest.batch_sizes && fact(t('models.batchSizes'), manifest.batch_sizes.join(', ')),
     ),
@@ -81,7 +91,11 @@ export function usePanel({ intended_use: use }) {
     ),
     use.not_validated?.length > 0 && [
       h('h3', { className: 'panel__subtitle' }, t('result.notValidated')),
-      h('ul', { className: 'plain-list' }, use.not_validated.map((item) => h('li', {}, item))),
+      h(
+        'ul',
+        { className: 'plain-list' },
+        use.not_validated.map((item) => h('li', {}, item)),
+      ),
     ],
   );
 }
@@ -101,14 +115,20 @@ export function provenancePanel(model) {
       fact(t('models.trainedBy'), h('code', {}, provenance.training_command)),
       fact(t('models.licence'), provenance.licence),
       provenance.created && fact(t('models.created'), provenance.created),
-      fact(t('models.signature'), model.signed_by ? t('models.signedBy', { who: model.signed_by }) : t('models.unsigned')),
+      fact(
+        t('models.signature'),
+        model.signed_by ? t('models.signedBy', { who: model.signed_by }) : t('models.unsigned'),
+      ),
     ),
   );
 }
 
 export function cardPanel(model) {
   if (!model.card) return null;
-  const nodes = markdownNodes(model.card, { imageUrl: (path) => registryUrl.file(model.digest, path), headingShift: 2 });
+  const nodes = markdownNodes(model.card, {
+    imageUrl: (path) => registryUrl.file(model.digest, path),
+    headingShift: 2,
+  });
   return panel({ title: t('models.card'), className: 'markdown' }, nodes);
 }
 
@@ -123,7 +143,12 @@ export function plotsPanel(model) {
       plots.map(({ path }) => {
         const name = path.split('/').at(-1).replace(plotPattern, '').replaceAll(/[_-]/g, ' ');
         const address = artifactUrl(registryUrl.file(model.digest, path));
-        return h('figure', { className: 'plot' }, h('img', { src: address, alt: name, loading: 'lazy' }), h('figcaption', {}, name));
+        return h(
+          'figure',
+          { className: 'plot' },
+          h('img', { src: address, alt: name, loading: 'lazy' }),
+          h('figcaption', {}, name),
+        );
       }),
     ),
   );
@@ -133,7 +158,12 @@ export function filesPanel(model) {
   return h(
     'details',
     { className: 'card history' },
-    h('summary', { className: 'history__summary' }, t('models.files'), h('span', { className: 'history__count' }, model.files.length)),
+    h(
+      'summary',
+      { className: 'history__summary' },
+      t('models.files'),
+      h('span', { className: 'history__count' }, model.files.length),
+    ),
     dataTable({
       caption: t('models.files'),
       columns: [t('models.file'), t('models.size'), t('result.digest')],

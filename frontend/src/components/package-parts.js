@@ -1,6 +1,6 @@
 /** The parts by which a package is known everywhere: name, validation, places, figures, classes. */
 import { h } from '../dom.js';
-import { digestShort, percent, significant } from '../format.js';
+import { digestShort, significant } from '../format.js';
 import { modelPath } from '../navigation.js';
 import { t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
@@ -14,7 +14,8 @@ const validationLooks = {
   FAILED: ['bad', 'xCircle'],
 };
 
-export const badge = (tone, glyph, words) => h('span', { className: `badge badge--${tone}` }, glyph && icon(glyph), words);
+export const badge = (tone, glyph, words) =>
+  h('span', { className: `badge badge--${tone}` }, glyph && icon(glyph), words);
 
 export function validationBadge(state) {
   const [tone, glyph] = validationLooks[state] ?? ['quiet', 'info'];
@@ -75,26 +76,26 @@ export function metricTiles(metrics, atMost = 4) {
   return h(
     'dl',
     { className: 'metric-tiles' },
-    metrics.slice(0, atMost).map((metric) =>
-      h(
-        'div',
-        { className: 'metric-tile', title: metric.method },
-        h('dt', {}, metric.name),
+    metrics
+      .slice(0, atMost)
+      .map((metric) =>
         h(
-          'dd',
-          {},
-          Math.abs(metric.value) <= 1 ? metric.value.toFixed(3) : significant(metric.value),
-          typeof metric.low === 'number' &&
-            typeof metric.high === 'number' &&
-            h(
-              'span',
-              { className: 'metric-tile__interval' },
-              t('models.interval', { low: metric.low.toFixed(3), high: metric.high.toFixed(3) }),
-            ),
+          'div',
+          { className: 'metric-tile', title: metric.method },
+          h('dt', {}, metric.name),
+          h(
+            'dd',
+            {},
+            Math.abs(metric.value) <= 1 ? metric.value.toFixed(3) : significant(metric.value),
+            typeof metric.low === 'number' &&
+              typeof metric.high === 'number' &&
+              h(
+                'span',
+                { className: 'metric-tile__interval' },
+                t('models.interval', { low: metric.low.toFixed(3), high: metric.high.toFixed(3) }),
+              ),
+          ),
         ),
       ),
-    ),
   );
 }
-
-export const shareWords = (share) => percent(share);

@@ -43,7 +43,13 @@ export function uploadCard({ name, size, onInstalled }) {
   const node = h(
     'li',
     { className: 'upload-card card' },
-    h('div', { className: 'upload-card__head' }, h('strong', {}, name), h('span', { className: 'muted' }, bytes(size)), status),
+    h(
+      'div',
+      { className: 'upload-card__head' },
+      h('strong', {}, name),
+      h('span', { className: 'muted' }, bytes(size)),
+      status,
+    ),
     body,
   );
 
@@ -59,7 +65,11 @@ export function uploadCard({ name, size, onInstalled }) {
   }
 
   function validationFollow(digest) {
-    const open = h('a', { className: 'btn btn-sm btn-outline-secondary', href: modelPath(digest) }, t('models.openPackage'));
+    const open = h(
+      'a',
+      { className: 'btn btn-sm btn-outline-secondary', href: modelPath(digest) },
+      t('models.openPackage'),
+    );
     const progress = h('div', {});
     body.replaceChildren(progress, open);
     const poll = pollingCreate({
@@ -73,7 +83,9 @@ export function uploadCard({ name, size, onInstalled }) {
         const under = check && (check.state === 'QUEUED' || check.state === 'RUNNING');
         progress.replaceChildren(
           under ? checkProgress(check) : h('p', {}, validationBadge(model.validation_state)),
-          ...(check?.failure ? [problemNode({ ...check.failure, sentences: [check.failure.message, check.failure.action] })] : []),
+          ...(check?.failure
+            ? [problemNode({ ...check.failure, sentences: [check.failure.message, check.failure.action] })]
+            : []),
         );
         if (!under) onInstalled();
       },
@@ -120,7 +132,10 @@ export function uploadCard({ name, size, onInstalled }) {
         onProgress: ({ sentBytes, totalBytes }) => {
           bar.value = sentBytes / totalBytes;
           const done = sentBytes >= totalBytes;
-          textSet(words, done ? t('models.verifying') : t('models.sent', { done: bytes(sentBytes), total: bytes(totalBytes) }));
+          textSet(
+            words,
+            done ? t('models.verifying') : t('models.sent', { done: bytes(sentBytes), total: bytes(totalBytes) }),
+          );
         },
       });
       const { data } = await transfer.promise;

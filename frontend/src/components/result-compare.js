@@ -19,7 +19,13 @@ function sideNode(name, { job, result }) {
     'section',
     { className: 'card panel', 'aria-label': name },
     h('p', { className: 'muted' }, name, ' · ', h('a', { href: jobPath(job.id) }, t('jobCompare.openJob'))),
-    h('h2', { className: 'h5' }, job.package ? packageLink(job.package) : t('common.unknown'), ' ', statusBadge(job.status)),
+    h(
+      'h2',
+      { className: 'h5' },
+      job.package ? packageLink(job.package) : t('common.unknown'),
+      ' ',
+      statusBadge(job.status),
+    ),
     assessed &&
       h(
         'p',
@@ -61,8 +67,21 @@ function viewsNode(left, right) {
     return card.node;
   };
   const node = h('div', { className: 'pairs' });
-  const slider = h('input', { className: 'form-range', type: 'range', id: 'pair-opacity', min: 0, max: 100, value: 60 });
-  const toggle = h('input', { className: 'form-check-input', type: 'checkbox', role: 'switch', id: 'pair-on', checked: true });
+  const slider = h('input', {
+    className: 'form-range',
+    type: 'range',
+    id: 'pair-opacity',
+    min: 0,
+    max: 100,
+    value: 60,
+  });
+  const toggle = h('input', {
+    className: 'form-check-input',
+    type: 'checkbox',
+    role: 'switch',
+    id: 'pair-on',
+    checked: true,
+  });
   const apply = () => cards.forEach(({ card, target }) => card.heatmapShow({ target, on: state.on }));
   const fade = () => {
     styleSet(node, { '--heatmap-opacity': slider.value / 100 });
@@ -92,7 +111,12 @@ function viewsNode(left, right) {
     h(
       'div',
       { className: 'viewer__controls', role: 'group', 'aria-label': t('jobCompare.controls') },
-      h('div', { className: 'form-check form-switch viewer__switch' }, toggle, h('label', { className: 'form-check-label', for: 'pair-on' }, t('jobCompare.maps'))),
+      h(
+        'div',
+        { className: 'form-check form-switch viewer__switch' },
+        toggle,
+        h('label', { className: 'form-check-label', for: 'pair-on' }, t('jobCompare.maps')),
+      ),
       h('div', { className: 'viewer__opacity' }, h('label', { for: 'pair-opacity' }, t('result.opacity')), slider),
     ),
     node,
@@ -100,14 +124,20 @@ function viewsNode(left, right) {
 }
 
 function differencesPanel(differences) {
-  const value = (one) => (typeof one === 'number' ? significant(one, 4) : one === null ? t('common.none') : String(one));
+  const value = (one) =>
+    typeof one === 'number' ? significant(one, 4) : one === null ? t('common.none') : String(one);
   return panel(
     { title: t('jobCompare.differences') },
     differences.length
       ? dataTable({
           caption: t('jobCompare.differences'),
           columns: [t('jobCompare.where'), t('compare.left'), t('compare.right'), t('jobCompare.difference')],
-          rows: differences.map((one) => [h('code', {}, one.where), value(one.left), value(one.right), value(one.difference)]),
+          rows: differences.map((one) => [
+            h('code', {}, one.where),
+            value(one.left),
+            value(one.right),
+            value(one.difference),
+          ]),
         })
       : h('p', { className: 'muted' }, t('jobCompare.none')),
   );

@@ -1,7 +1,15 @@
 /** Audit: who changed what and when, with filters and the whole as a file. */
 import { filtersOf } from '../api.js';
 import { badge } from '../components/package-parts.js';
-import { button, contentShow, dataTable, emptyCard, headShow, link, registryStart } from '../components/registry-page.js';
+import {
+  button,
+  contentShow,
+  dataTable,
+  emptyCard,
+  headShow,
+  link,
+  registryStart,
+} from '../components/registry-page.js';
 import { toastProblem } from '../components/toasts.js';
 import { h } from '../dom.js';
 import { dateTime } from '../format.js';
@@ -40,16 +48,29 @@ function detailNode(detail) {
   return h(
     'ul',
     { className: 'audit__detail' },
-    entries.map(([name, value]) => h('li', {}, `${name.replaceAll('_', ' ')}: `, typeof value === 'object' ? h('code', {}, JSON.stringify(value)) : String(value))),
+    entries.map(([name, value]) =>
+      h(
+        'li',
+        {},
+        `${name.replaceAll('_', ' ')}: `,
+        typeof value === 'object' ? h('code', {}, JSON.stringify(value)) : String(value),
+      ),
+    ),
   );
 }
 
 const subjectNode = (subject) =>
-  /^sha256:[0-9a-f]{64}$/.test(subject) ? h('a', { href: modelPath(subject), title: subject }, h('code', {}, subject.slice(7, 19))) : subject;
+  /^sha256:[0-9a-f]{64}$/.test(subject)
+    ? h('a', { href: modelPath(subject), title: subject }, h('code', {}, subject.slice(7, 19)))
+    : subject;
 
 function show(page) {
   const turn = (name) =>
-    page[name] && button({ words: t(`worklist.${name}`), onClick: () => read({ ...filters, ...filtersOf(page[name]) }).catch(toastProblem) });
+    page[name] &&
+    button({
+      words: t(`worklist.${name}`),
+      onClick: () => read({ ...filters, ...filtersOf(page[name]) }).catch(toastProblem),
+    });
   place.replaceChildren(
     page.results.length
       ? h(
@@ -71,7 +92,11 @@ function show(page) {
           }),
         )
       : emptyCard({ title: t('audit.emptyTitle'), text: t('audit.emptyText') }),
-    h('nav', { className: 'pager', 'aria-label': t('audit.pages') }, ...[turn('previous'), turn('next')].filter(Boolean)),
+    h(
+      'nav',
+      { className: 'pager', 'aria-label': t('audit.pages') },
+      ...[turn('previous'), turn('next')].filter(Boolean),
+    ),
   );
 }
 
@@ -88,7 +113,9 @@ function apply(changes) {
 }
 
 function actionsShow() {
-  headShow({ actions: [link({ words: t('audit.export'), href: registryUrl.audit(filters), glyph: 'download', download: '' })] });
+  headShow({
+    actions: [link({ words: t('audit.export'), href: registryUrl.audit(filters), glyph: 'download', download: '' })],
+  });
 }
 
 function controls() {
@@ -115,7 +142,8 @@ function controls() {
     spellcheck: 'false',
     onChange: (event) => apply({ actor: event.target.value.trim() }),
   });
-  const labelled = (id, words, control) => h('div', {}, h('label', { className: 'form-label', for: id }, words), control);
+  const labelled = (id, words, control) =>
+    h('div', {}, h('label', { className: 'form-label', for: id }, words), control);
   return h(
     'form',
     { className: 'filters', role: 'search', onSubmit: (event) => event.preventDefault() },

@@ -65,7 +65,9 @@ async function readinessRead() {
 
 function show({ results }) {
   pointers = results;
-  const open = new Set([...content().querySelectorAll('.deployment__history[open]')].map((node) => node.parentElement.dataset.pointer));
+  const open = new Set(
+    [...content().querySelectorAll('.deployment__history[open]')].map((node) => node.parentElement.dataset.pointer),
+  );
   const focused = document.activeElement?.closest?.('.deployment') && document.activeElement.textContent;
   contentShow(
     results.length

@@ -38,8 +38,16 @@ function show(comparison) {
   });
   contentShow(
     compareWarnings(comparison),
-    h('div', { className: 'compare__sides' }, side(t('compare.left'), comparison.left), side(t('compare.right'), comparison.right)),
-    compareSections(comparison, { columns: [packageName(comparison.left), packageName(comparison.right)], onlyDifferent }),
+    h(
+      'div',
+      { className: 'compare__sides' },
+      side(t('compare.left'), comparison.left),
+      side(t('compare.right'), comparison.right),
+    ),
+    compareSections(comparison, {
+      columns: [packageName(comparison.left), packageName(comparison.right)],
+      onlyDifferent,
+    }),
   );
 }
 

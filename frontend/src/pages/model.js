@@ -21,7 +21,7 @@ import { bytes } from '../format.js';
 import { digestFrom, modelsComparePath } from '../navigation.js';
 import { pollingCreate } from '../polling.js';
 import { registry, registryUrl } from '../registry-api.js';
-import { t } from '../strings/index.js';
+import { plural, t } from '../strings/index.js';
 
 const followSeconds = 1;
 const digest = digestFrom(location.pathname);
@@ -78,6 +78,10 @@ async function archiveAsk(model) {
 async function compareAsk(model) {
   const { data } = await registry.packagesList({});
   const others = data.results.filter((other) => other.digest !== digest);
+  if (!others.length) {
+    toast({ kind: 'info', title: t('models.compareNone') });
+    return;
+  }
   const answer = await formAsk({
     title: t('models.compareTitle', { name: packageName(model) }),
     fields: [
@@ -104,11 +108,26 @@ function actions(model) {
   const guarded = (act) => () => act(model).catch(toastProblem);
   return [
     !model.archived_at &&
-      button({ words: t('models.deploy'), look: 'primary', glyph: 'upload', onClick: guarded(deployAsk), disabled: model.validation_state !== 'PASSED' }),
-    button({ words: t('models.validate'), glyph: 'shield', onClick: validate, disabled: ['QUEUED', 'RUNNING'].includes(model.validation_state) }),
+      button({
+        words: t('models.deploy'),
+        look: 'primary',
+        glyph: 'upload',
+        onClick: guarded(deployAsk),
+        disabled: model.validation_state !== 'PASSED',
+      }),
+    button({
+      words: t(model.checks.length ? 'models.validate' : 'models.validateFirst'),
+      glyph: 'shield',
+      onClick: validate,
+      disabled: ['QUEUED', 'RUNNING'].includes(model.validation_state),
+    }),
     button({ words: t('models.compareWithShort'), glyph: 'columns', onClick: guarded(compareAsk) }),
     link({ words: t('models.download'), href: registryUrl.download(digest), glyph: 'download', download: '' }),
-    button({ words: t(model.archived_at ? 'models.unarchive' : 'models.archive'), glyph: 'archive', onClick: guarded(archiveAsk) }),
+    button({
+      words: t(model.archived_at ? 'models.unarchive' : 'models.archive'),
+      glyph: 'archive',
+      onClick: guarded(archiveAsk),
+    }),
   ];
 }
 
@@ -116,7 +135,12 @@ function modelShow(model) {
   const newest = newestCheck(model.checks);
   headShow({
     title: model.title || model.name,
-    lead: [packageName(model), bytes(model.size_bytes), t(`models.tasks.${model.task}`), t('models.jobs', { n: model.jobs ?? 0 })].join(' · '),
+    lead: [
+      packageName(model),
+      bytes(model.size_bytes),
+      t(`models.tasks.${model.task}`),
+      plural('models.jobs', model.jobs ?? 0),
+    ].join(' · '),
     badge: validationBadge(model.validation_state),
     actions: actions(model),
   });
@@ -146,9 +170,16 @@ function modelShow(model) {
       h(
         'div',
         { className: 'stack' },
-        panel({ title: t('models.classes') }, h('p', { className: 'summary__hint' }, t('models.classesHint')), classList(model.classes)),
+        panel(
+          { title: t('models.classes') },
+          h('p', { className: 'summary__hint' }, t('models.classesHint')),
+          classList(model.classes),
+        ),
         answerPanel(model.manifest),
-        panel({ title: t('models.preprocessing'), aside: model.manifest.preprocessing?.name }, model.manifest.preprocessing && preprocessingList(model.manifest.preprocessing)),
+        panel(
+          { title: t('models.preprocessing'), aside: model.manifest.preprocessing?.name },
+          model.manifest.preprocessing && preprocessingList(model.manifest.preprocessing),
+        ),
         panel({ title: t('models.metrics') }, metricsTable(model.metrics)),
         usePanel(model.manifest),
         provenancePanel(model),

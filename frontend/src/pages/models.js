@@ -64,7 +64,8 @@ async function listRead() {
   if (mine === latest) listShow(data); // a slower answer to an older question must not replace it
 }
 
-const listRefresh = () => listRead().catch((problem) => (shown ? toastProblem(problem) : problemShow(problem, { again: listRefresh })));
+const listRefresh = () =>
+  listRead().catch((problem) => (shown ? toastProblem(problem) : problemShow(problem, { again: listRefresh })));
 
 function uploadStart(file, form = null) {
   const card = uploadCard({ name: file.name, size: file.size, onInstalled: listRefresh });

@@ -81,7 +81,13 @@ function controls() {
           h(
             'label',
             { className: 'segmented__item' },
-            h('input', { type: 'radio', name: 'window', value: name, checked: name === chosen.window, onChange: () => choose({ window: name }) }),
+            h('input', {
+              type: 'radio',
+              name: 'window',
+              value: name,
+              checked: name === chosen.window,
+              onChange: () => choose({ window: name }),
+            }),
             h('span', {}, t(`monitoring.windows.w${name}`)),
           ),
         ),
@@ -102,9 +108,17 @@ registryStart(async () => {
     );
     return;
   }
-  const known = pointers.flatMap((one) => [one.package, one.candidate?.package, one.previous, ...one.history.flatMap((change) => [change.package, change.previous])]);
+  const known = pointers.flatMap((one) => [
+    one.package,
+    one.candidate?.package,
+    one.previous,
+    ...one.history.flatMap((change) => [change.package, change.previous]),
+  ]);
   names = new Map(known.filter(Boolean).map((model) => [model.digest, packageName(model)]));
-  chosen.index = Math.max(0, pointers.findIndex(({ name, scope }) => name === search.get('name') && scope === (search.get('scope') ?? scope)));
+  chosen.index = Math.max(
+    0,
+    pointers.findIndex(({ name, scope }) => name === search.get('name') && scope === (search.get('scope') ?? scope)),
+  );
   contentShow(controls(), alertsPlace, reportPlace);
   byId('main').setAttribute('aria-busy', 'false');
   poll.start();

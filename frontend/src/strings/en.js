@@ -2,7 +2,6 @@
 export const en = {
   locale: 'en',
   product: 'MammoServe',
-  tagline: 'Mammography inference, followed from queue to heatmap',
   pages: {
     login: 'Sign in',
     worklist: 'Worklist',
@@ -212,15 +211,12 @@ export const en = {
     stop: 'Stop',
     stopped: 'Sending stopped. Nothing was submitted.',
     accepted: 'Study accepted',
-    acceptedText: 'Opening its page…',
-    needFiles: 'Add at least one image.',
     fixFirst: {
       one: 'One image cannot be sent. Remove it first.',
       other: '{n} images cannot be sent. Remove them first.',
     },
     warnings: { one: 'One image needs a look.', other: '{n} images need a look.' },
     ready: { one: 'One image is ready.', other: '{n} images are ready.' },
-    leaving: 'The study is still being sent.',
     check: {
       empty: 'The file is empty.',
       tooLarge: 'The file has {size}; the server accepts {limit}.',
@@ -276,7 +272,6 @@ export const en = {
     },
   },
   result: {
-    study: 'Study',
     suspicion: 'Suspicion',
     ringLabel: 'Suspicion {value}, {verdict} the threshold of {threshold}',
     above: 'at or above',
@@ -308,7 +303,6 @@ export const en = {
     notAssessableStudy: 'No view of this study could be assessed. There is no score, and none was made up.',
     cautions: 'Read with caution',
     heatmap: 'Heatmap',
-    heatmapOn: 'Show the heatmap',
     target: 'Evidence for',
     opacity: 'Opacity',
     targetSuspicion: 'Suspicion',
