@@ -1,12 +1,13 @@
 /** How a candidate agrees with what serves, in figures, charts and the cases that disagree most. Shows; computes nothing. */
-import { h } from '../dom.js';
+import { h, visuallyHidden } from '../dom.js';
 import { count, duration, percent, significant } from '../format.js';
 import { jobPath, jobsComparePath } from '../navigation.js';
-import { t } from '../strings/index.js';
-import { barChart } from './charts.js';
+import { plural, t } from '../strings/index.js';
+import { axisPercent, barChart } from './charts.js';
 import { badge } from './package-parts.js';
 import { callout, dataTable, emptyCard, fact, link, panel } from './registry-page.js';
 
+const shownAtOnce = 10;
 const none = (value) => value === null || value === undefined;
 const tile = (name, value, hint = null) =>
   h(
@@ -97,6 +98,7 @@ function suspicionPanel({ suspicion, paired }) {
       xName: t('result.suspicion'),
       labels: suspicion.primary.counts.map((_, index) => (index / bins).toFixed(2)),
       format: percent,
+      axis: axisPercent,
       series: ['primary', 'candidate'].map((side) => ({
         name: t(`agreement.${side}`),
         values: shares(suspicion[side]),
@@ -129,29 +131,48 @@ function operationPanel({ latency, failures }) {
 const sideWords = ({ label, assessed, suspicion }) =>
   assessed ? `${label ?? t('common.none')} · ${percent(suspicion)}` : t('result.notAssessableTitle');
 
+/** What is different in a pair: the worst of it, in words. */
+function differenceWords({ left, right, flipped }) {
+  if (left.assessed !== right.assessed) return badge('warn', 'swap', t('agreement.assessedByOne'));
+  if (flipped) return badge('warn', 'swap', t('agreement.flipped'));
+  if (left.label !== right.label) return badge('info', 'swap', t('agreement.otherLabel'));
+  return t('agreement.differsBy', { value: significant(Math.abs(left.suspicion - right.suspicion)) });
+}
+
+function disagreementsTable(pairs, first) {
+  const caption = t('agreement.disagreements');
+  const columns = [t('agreement.case'), t('agreement.primary'), t('agreement.candidate'), t('agreement.kind')];
+  return dataTable({
+    caption: first ? t('agreement.more', { from: first + 1 }) : caption,
+    className: 'data-table--buttons',
+    columns: [...columns, visuallyHidden(t('agreement.open'))],
+    rows: pairs.map((pair, index) => [
+      h('a', { href: jobPath(pair.origin) }, t('agreement.caseNumber', { n: first + index + 1 })),
+      sideWords(pair.left),
+      sideWords(pair.right),
+      differenceWords(pair),
+      link({
+        words: t('agreement.open'),
+        href: jobsComparePath(pair.origin, pair.candidate),
+        glyph: 'columns',
+        small: true,
+      }),
+    ]),
+  });
+}
+
 function disagreementsPanel({ disagreements }) {
+  const [first, rest] = [disagreements.slice(0, shownAtOnce), disagreements.slice(shownAtOnce)];
   return panel(
     { title: t('agreement.disagreements') },
-    disagreements.length
-      ? dataTable({
-          caption: t('agreement.disagreements'),
-          columns: [t('agreement.case'), t('agreement.primary'), t('agreement.candidate'), t('agreement.kind'), ''],
-          rows: disagreements.map((pair, index) => [
-            h('a', { href: jobPath(pair.origin) }, t('agreement.caseNumber', { n: index + 1 })),
-            sideWords(pair.left),
-            sideWords(pair.right),
-            pair.flipped
-              ? badge('warn', 'swap', t('agreement.flipped'))
-              : badge('quiet', 'info', t('agreement.differs')),
-            link({
-              words: t('agreement.open'),
-              href: jobsComparePath(pair.origin, pair.candidate),
-              glyph: 'columns',
-              small: true,
-            }),
-          ]),
-        })
-      : h('p', { className: 'muted' }, t('agreement.noDisagreements')),
+    first.length ? disagreementsTable(first, 0) : h('p', { className: 'muted' }, t('agreement.noDisagreements')),
+    rest.length > 0 &&
+      h(
+        'details',
+        { className: 'more' },
+        h('summary', {}, plural('agreement.rest', rest.length)),
+        disagreementsTable(rest, shownAtOnce),
+      ),
   );
 }
 

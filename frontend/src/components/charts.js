@@ -7,7 +7,7 @@ import { t } from '../strings/index.js';
 import { dataTable } from './registry-page.js';
 
 const height = 190;
-const margin = { top: 10, right: 12, bottom: 26, left: 52 };
+const margin = { top: 10, right: 26, bottom: 26, left: 52 };
 const firstWidth = 520;
 const dashes = ['', '6 4', '2 3', '10 3 2 3'];
 
@@ -23,12 +23,16 @@ export function ticks(maximum, wanted = 4) {
 
 const known = (values) => values.filter((value) => typeof value === 'number' && Number.isFinite(value));
 
-function frame({ width, yTicks, format, xLabels, xAt, yAt }) {
+function frame({ width, yTicks, axis, xLabels, xAt, yAt }) {
   const every = Math.max(1, Math.ceil((xLabels.length * 74) / Math.max(1, width - margin.left - margin.right)));
   return [
     yTicks.map((value) => [
       svg('line', { class: 'chart__grid', x1: margin.left, x2: width - margin.right, y1: yAt(value), y2: yAt(value) }),
-      svg('text', { class: 'chart__tick', x: margin.left - 7, y: yAt(value) + 4, 'text-anchor': 'end' }, format(value)),
+      svg(
+        'text',
+        { class: 'chart__tick', x: margin.left - 7, y: yAt(value) + 4, 'text-anchor': 'end' },
+        value === 0 ? '0' : axis(value),
+      ),
     ]),
     xLabels.map(
       (label, index) =>
@@ -53,31 +57,7 @@ function pathOf(values, xAt, yAt) {
     .join('');
 }
 
-function bandNodes(bands, width, top, yAt) {
-  return bands
-    .filter(({ from }) => from < top)
-    .map(({ from, to, tone, label }) => {
-      const low = yAt(from);
-      const high = yAt(Math.min(to, top));
-      return [
-        svg('rect', {
-          class: `chart__band chart__band--${tone}`,
-          x: margin.left,
-          y: high,
-          width: Math.max(0, width - margin.left - margin.right),
-          height: Math.max(0, low - high),
-        }),
-        low - high > 14 &&
-          svg(
-            'text',
-            { class: 'chart__band-name', x: width - margin.right - 4, y: high + 12, 'text-anchor': 'end' },
-            label,
-          ),
-      ];
-    });
-}
-
-function lines({ width, labels, series, bands, format, maximum }) {
+function lines({ width, labels, series, format, axis, maximum }) {
   const top = Math.max(maximum ?? 0, ...known(series.flatMap(({ values }) => values)), 0);
   const yTicks = ticks(top);
   const limit = yTicks.at(-1);
@@ -85,8 +65,7 @@ function lines({ width, labels, series, bands, format, maximum }) {
   const xAt = (index) => margin.left + (labels.length > 1 ? (inner * index) / (labels.length - 1) : inner / 2);
   const yAt = (value) => margin.top + (height - margin.top - margin.bottom) * (1 - value / limit);
   return [
-    bandNodes(bands, width, limit, yAt),
-    frame({ width, yTicks, format, xLabels: labels, xAt, yAt }),
+    frame({ width, yTicks, axis, xLabels: labels, xAt, yAt }),
     series.map(({ name, values }, number) => [
       svg('path', {
         class: `chart__line chart__line--${number}`,
@@ -111,7 +90,7 @@ function lines({ width, labels, series, bands, format, maximum }) {
   ];
 }
 
-function bars({ width, labels, series, format }) {
+function bars({ width, labels, series, format, axis }) {
   const yTicks = ticks(Math.max(0, ...known(series.flatMap(({ values }) => values))));
   const limit = yTicks.at(-1);
   const slot = (width - margin.left - margin.right) / labels.length;
@@ -119,7 +98,7 @@ function bars({ width, labels, series, format }) {
   const yAt = (value) => margin.top + (height - margin.top - margin.bottom) * (1 - value / limit);
   const xAt = (index) => margin.left + slot * (index + 0.5);
   return [
-    frame({ width, yTicks, format, xLabels: labels, xAt, yAt }),
+    frame({ width, yTicks, axis, xLabels: labels, xAt, yAt }),
     series.map(({ name, values }, number) =>
       values.map(
         (value, index) =>
@@ -168,12 +147,12 @@ function legend(series, kind) {
   );
 }
 
-function chart({ kind, title, labels, series, bands = [], format = String, maximum, xName = '', note = null }) {
+function chart({ kind, title, labels, series, format = String, axis = format, maximum, xName = '', note = null }) {
   const empty = known(series.flatMap(({ values }) => values)).length === 0;
   const body = svg('svg', { class: 'chart__svg', role: 'img', 'aria-label': t('charts.label', { title }) });
   const draw = (width) => {
     body.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    const nodes = (kind === 'bars' ? bars : lines)({ width, labels, series, bands, format, maximum });
+    const nodes = (kind === 'bars' ? bars : lines)({ width, labels, series, format, axis, maximum });
     body.replaceChildren(...nodes.flat(Infinity).filter(Boolean));
   };
   const node = h(
@@ -212,7 +191,13 @@ function chart({ kind, title, labels, series, bands = [], format = String, maxim
   return node;
 }
 
-/** `labels` along x; `series`: [{ name, values }] with null where nothing was measured; `bands`: [{ from, to, tone, label }]. */
+/**
+ * `labels` along x; `series`: [{ name, values }] with null where nothing was measured.
+ * `format` writes a value in full, `axis` the round ones beside the axis.
+ */
 export const lineChart = (options) => chart({ ...options, kind: 'lines' });
 
 export const barChart = (options) => chart({ ...options, kind: 'bars' });
+
+/** A share beside an axis: “5%”, “2.5%”. */
+export const axisPercent = (share) => `${Number((share * 100).toPrecision(6))}%`;

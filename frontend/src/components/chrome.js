@@ -5,6 +5,7 @@ import Dropdown from 'bootstrap/js/dist/dropdown.js';
 import { api, onUnauthenticated } from '../api.js';
 import { byId, textSet } from '../dom.js';
 import { loginPath } from '../navigation.js';
+import { isAdministrator } from '../rights.js';
 import { t } from '../strings/index.js';
 import { themeSwitchAttach } from '../theme.js';
 import { toast, toastCarried, toastCarry, toastProblem } from './toasts.js';
@@ -35,9 +36,6 @@ function accountShow(session) {
     for (const node of document.querySelectorAll('[data-administrators]')) node.removeAttribute('hidden');
   }
 }
-
-/** Decides what is shown, never what is allowed: the server refuses the rest. */
-export const isAdministrator = (session) => session.user?.role === 'administrator';
 
 /** Prepares the page; resolves to the session, or never when the browser is on its way to the login page. */
 export async function chromeStart() {

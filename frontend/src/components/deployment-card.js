@@ -3,10 +3,11 @@ import { h } from '../dom.js';
 import { dateTime, duration, percent } from '../format.js';
 import { agreementPath } from '../navigation.js';
 import { registryUrl } from '../registry-api.js';
+import { mayChange } from '../rights.js';
 import { t, tOr } from '../strings/index.js';
 import { readinessCallout, ruleFields } from './deployment-dialogs.js';
 import { icon } from './icons.js';
-import { badge, classList, packageLink, scopeWords, validationBadge } from './package-parts.js';
+import { badge, classList, packageLink, packageName, scopeWords, validationBadge } from './package-parts.js';
 import { button, fact, link, timeNode } from './registry-page.js';
 
 const workerLooks = { ready: ['good', 'check'], loading: ['info', 'pause'], refused: ['bad', 'xCircle'] };
@@ -35,7 +36,7 @@ export function readinessNode(readiness) {
   );
 }
 
-function candidateNode(pointer, { act }) {
+function candidateNode(pointer, { act, changeable }) {
   const { candidate } = pointer;
   if (!candidate) return null;
   const share = percent(candidate.share);
@@ -60,19 +61,20 @@ function candidateNode(pointer, { act }) {
       'div',
       { className: 'buttons' },
       link({ words: t('deployments.agreement'), href: agreementPath(pointer), glyph: 'columns', small: true }),
-      button({
-        words: t('deployments.candidateStop'),
-        glyph: 'x',
-        small: true,
-        onClick: () => act('candidateStop', pointer),
-      }),
+      changeable &&
+        button({
+          words: t('deployments.candidateStop'),
+          glyph: 'x',
+          small: true,
+          onClick: () => act('candidateStop', pointer),
+        }),
     ),
   );
 }
 
 export const changeWords = (kind) => tOr(`deployments.changes.${kind}`, kind);
 
-function pendingNode(pointer, { act, username }) {
+function pendingNode(pointer, { act, session, changeable }) {
   if (!pointer.pending.length) return null;
   return h(
     'div',
@@ -82,7 +84,8 @@ function pendingNode(pointer, { act, username }) {
       'ul',
       { className: 'plain-list plain-list--bare' },
       pointer.pending.map((asked) => {
-        const own = asked.requested_by === username;
+        const own = asked.requested_by === session.user.username;
+        const other = changeable && !own;
         const decide = (decision, look) =>
           button({
             words: t(`deployments.decisions.${decision}`),
@@ -114,10 +117,9 @@ function pendingNode(pointer, { act, username }) {
           h(
             'div',
             { className: 'buttons' },
-            asked.state === 'PENDING' && !own && decide('approve', 'primary'),
-            asked.state === 'PENDING' && !own && decide('reject', 'outline-danger'),
+            asked.state === 'PENDING' && other && decide('approve', 'primary'),
+            other && decide('reject', 'outline-danger'),
             own && decide('withdraw', 'outline-secondary'),
-            asked.state === 'SCHEDULED' && !own && decide('reject', 'outline-danger'),
           ),
         );
       }),
@@ -183,9 +185,52 @@ export function historyNode(history) {
   );
 }
 
-/** `act(kind, pointer or request, …)` runs a button; `readiness` null while it is read. */
-export function deploymentCard(pointer, { act, readiness = null, username = null, historyOpen = false }) {
+/** What can be asked of the pointer. One for every site is changed by platform administrators; others may make their site's own. */
+function buttonsNode(pointer, { act, changeable, ownExists }) {
+  const { previous } = pointer;
+  if (!changeable) {
+    return [
+      h('p', { className: 'muted deployment__note' }, t('deployments.platformOnly')),
+      pointer.scope === 'all' &&
+        !ownExists &&
+        button({
+          words: t('deployments.activateForSite'),
+          glyph: 'upload',
+          onClick: () => act('activateForSite', pointer),
+        }),
+    ];
+  }
+  return [
+    button({
+      words: t('deployments.activateOther'),
+      look: 'primary',
+      glyph: 'upload',
+      onClick: () => act('activate', pointer),
+    }),
+    button({
+      words: t('deployments.rollback'),
+      look: 'outline-danger',
+      glyph: 'back',
+      disabled: !previous,
+      title: previous ? t('deployments.rollbackTo', { name: packageName(previous) }) : t('deployments.noPrevious'),
+      onClick: () => act('rollback', pointer),
+    }),
+    !pointer.candidate &&
+      button({
+        words: t('deployments.candidateStart'),
+        glyph: 'flask',
+        onClick: () => act('candidateStart', pointer),
+      }),
+  ];
+}
+
+/**
+ * `act(kind, pointer or request)` runs a button; `readiness` null while it is read; `ownExists`: the site has a pointer of
+ * its own by that name.
+ */
+export function deploymentCard(pointer, { act, session, ownExists = false, readiness = null, historyOpen = false }) {
   const { package: model } = pointer;
+  const changeable = mayChange(session, pointer);
   return h(
     'section',
     {
@@ -198,32 +243,7 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
       { className: 'deployment__head' },
       h('h2', { className: 'h5' }, pointer.name),
       badge('quiet', null, scopeWords(pointer)),
-      h(
-        'div',
-        { className: 'buttons deployment__buttons' },
-        button({
-          words: t('deployments.activateOther'),
-          look: 'primary',
-          glyph: 'upload',
-          onClick: () => act('activate', pointer),
-        }),
-        button({
-          words: t('deployments.rollback'),
-          look: 'outline-danger',
-          glyph: 'back',
-          disabled: !pointer.previous,
-          title: pointer.previous
-            ? t('deployments.rollbackTo', { name: `${pointer.previous.name} ${pointer.previous.version}` })
-            : t('deployments.noPrevious'),
-          onClick: () => act('rollback', pointer),
-        }),
-        !pointer.candidate &&
-          button({
-            words: t('deployments.candidateStart'),
-            glyph: 'flask',
-            onClick: () => act('candidateStart', pointer),
-          }),
-      ),
+      h('div', { className: 'buttons deployment__buttons' }, buttonsNode(pointer, { act, changeable, ownExists })),
     ),
     h(
       'div',
@@ -250,12 +270,13 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
             t('deployments.automatic'),
             rulesWords(pointer.rules),
             ' ',
-            button({
-              words: t('deployments.rulesChange'),
-              look: 'ghost',
-              small: true,
-              onClick: () => act('rules', pointer),
-            }),
+            changeable &&
+              button({
+                words: t('deployments.rulesChange'),
+                look: 'ghost',
+                small: true,
+                onClick: () => act('rules', pointer),
+              }),
           ),
         ),
       ),
@@ -272,8 +293,8 @@ export function deploymentCard(pointer, { act, readiness = null, username = null
             readiness ? readinessNode(readiness) : h('p', { className: 'muted' }, t('common.loading')),
           ),
         ),
-        candidateNode(pointer, { act }),
-        pendingNode(pointer, { act, username }),
+        candidateNode(pointer, { act, changeable }),
+        pendingNode(pointer, { act, session, changeable }),
       ),
     ),
     h(

@@ -2,6 +2,7 @@
 import { ApiProblem } from '../api.js';
 import { h } from '../dom.js';
 import { registry } from '../registry-api.js';
+import { administersEverySite, mayChange } from '../rights.js';
 import { t } from '../strings/index.js';
 import { formAsk, problemNode, reasonField } from './form-dialog.js';
 import { compareSections, compareWarnings } from './package-compare.js';
@@ -91,14 +92,19 @@ function momentOf(values) {
   return { apply_at: at.toISOString() };
 }
 
+async function changeablePointers(session) {
+  const { data } = await registry.deploymentsAll();
+  return data.results.filter((one) => mayChange(session, one));
+}
+
 /**
  * Puts a package in service. With `pointer` the deployment is known; with `chosen` the package is. Without a pointer the
- * deployments are offered, and a name may be typed for a new one. Resolves to the server's outcome, or null.
+ * deployments the person may change are offered, and a name may be typed for a new one. Resolves to the server's outcome, or null.
  */
-export async function activateAsk({ pointer = null, chosen = null }) {
+export async function activateAsk({ session, pointer = null, chosen = null }) {
   const [packages, pointers] = await Promise.all([
     chosen ? null : registry.packagesList({}).then(({ data }) => data.results),
-    pointer ? null : registry.deploymentsAll().then(({ data }) => data.results),
+    pointer ? null : changeablePointers(session),
   ]);
   const preview = comparisonPreview();
   const fields = [];
@@ -123,7 +129,7 @@ export async function activateAsk({ pointer = null, chosen = null }) {
         type: 'select',
         label: t('deployments.scope'),
         hint: t('deployments.scopeHint'),
-        options: scopeOptions(),
+        options: scopeOptions(session),
       },
     );
   }
@@ -146,9 +152,7 @@ export async function activateAsk({ pointer = null, chosen = null }) {
   };
   const outcome = await formAsk({
     title: pointer ? t('deployments.activateTitle', { name: pointer.name }) : t('deployments.deployTitle'),
-    text: pointer
-      ? t('deployments.servesNow', { name: packageName(pointer.package), scope: scopeWords(pointer) })
-      : null,
+    text: pointer && t('deployments.servesNow', { name: packageName(pointer.package), scope: scopeWords(pointer) }),
     fields: [...fields, preview, ...when(), reasonField()],
     confirm: t('deployments.activate'),
     wide: true,
@@ -168,7 +172,11 @@ export async function activateAsk({ pointer = null, chosen = null }) {
   return outcome;
 }
 
-const scopeOptions = () => ['site', 'all'].map((value) => ({ value, label: t(`deployments.scopes.${value}`) }));
+const scopeOptions = (session) =>
+  (administersEverySite(session) ? ['site', 'all'] : ['site']).map((value) => ({
+    value,
+    label: t(`deployments.scopes.${value}`),
+  }));
 
 /** Back to the package before: one dialog, one reason. */
 export async function rollbackAsk(pointer) {

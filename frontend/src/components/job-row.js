@@ -49,6 +49,7 @@ export function jobRow(job, { onAction, selection = null, now = Date.now() }) {
       { scope: 'row', className: 'worklist__study' },
       selection && selectBox(job, selection),
       h('a', { className: 'worklist__link', href: jobPath(job.id) }, studyName(job)),
+      job.purpose === 'rerun' && h('span', { className: 'worklist__repeat' }, t('worklist.repeat')),
     ),
     cell('status', statusBadge(job.status)),
     cell(

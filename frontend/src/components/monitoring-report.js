@@ -3,9 +3,9 @@ import { h } from '../dom.js';
 import { count, duration, percent } from '../format.js';
 import { modelPath } from '../navigation.js';
 import { t } from '../strings/index.js';
-import { barChart, lineChart } from './charts.js';
+import { axisPercent, barChart, lineChart } from './charts.js';
 import { badge } from './package-parts.js';
-import { dataTable, emptyCard, fact, link, panel } from './registry-page.js';
+import { dataTable, emptyCard, link, panel } from './registry-page.js';
 
 const bandLooks = {
   stable: ['good', 'check'],
@@ -21,8 +21,8 @@ export function timeLabels(points, stepSeconds) {
     stepSeconds >= 86400
       ? { month: 'short', day: 'numeric' }
       : stepSeconds > 3600
-        ? { weekday: 'short', hour: '2-digit' }
-        : { hour: '2-digit', minute: '2-digit' };
+        ? { weekday: 'short', hour: '2-digit', hourCycle: 'h23' }
+        : { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
   const format = new Intl.DateTimeFormat(t('locale'), options);
   return points.map(({ at }) => format.format(new Date(at)));
 }
@@ -104,6 +104,7 @@ function scoresPanel({ totals, reference }) {
       xName: t('result.suspicion'),
       labels: Array.from({ length: bins }, (_, index) => (index / bins).toFixed(2)),
       format: percent,
+      axis: axisPercent,
       series: [
         { name: t('monitoring.thisWindow'), values: shares(totals.suspicion) },
         { name: t('monitoring.referenceName'), values: shares(reference.suspicion) },
@@ -145,9 +146,13 @@ function seriesPanels({ points, step_seconds: step }) {
         of('monitoring.failureShare', (p) => p.failure_share),
         of('monitoring.notAssessable', (p) => p.not_assessable_share),
       ],
-      { format: percent, maximum: 0.05 },
+      { format: percent, axis: axisPercent, maximum: 0.05 },
     ),
-    draw('monitoring.scoreSeries', [of('monitoring.meanSuspicion', meanSuspicion)], { format: percent, maximum: 1 }),
+    draw('monitoring.scoreSeries', [of('monitoring.meanSuspicion', meanSuspicion)], {
+      format: percent,
+      axis: axisPercent,
+      maximum: 1,
+    }),
   ];
 }
 
@@ -267,6 +272,5 @@ export function alertsPanel(alerts, { onAcknowledge, timeNode }) {
         h('summary', {}, t('monitoring.resolvedAlerts', { n: rest.length })),
         h('ul', { className: 'alert-list' }, rest.map(one)),
       ),
-    h('dl', { className: 'visually-hidden' }, fact(t('monitoring.alerts'), count(alerts.length))),
   );
 }

@@ -1,8 +1,8 @@
 /** Two results of one study: what each says, the same views beside each other, and what differs in figures. */
 import { h, styleSet } from '../dom.js';
-import { percent, significant } from '../format.js';
+import { digestShort, percent, significant } from '../format.js';
 import { jobPath } from '../navigation.js';
-import { t } from '../strings/index.js';
+import { plural, t } from '../strings/index.js';
 import { classBars } from './class-bars.js';
 import { failureCard } from './failure-card.js';
 import { packageLink } from './package-parts.js';
@@ -123,23 +123,37 @@ function viewsNode(left, right) {
   );
 }
 
+function valueNode(value) {
+  if (typeof value === 'number') return significant(value, 4);
+  if (/^sha256:[0-9a-f]{64}$/.test(value)) return h('code', { title: value }, digestShort(value));
+  return value === null ? t('common.none') : String(value);
+}
+
+function differencesTable(differences, caption) {
+  return dataTable({
+    caption,
+    className: 'data-table--paths',
+    columns: [t('jobCompare.where'), t('compare.left'), t('compare.right'), t('jobCompare.difference')],
+    rows: differences.map((one) => [h('code', {}, one.where), ...[one.left, one.right, one.difference].map(valueNode)]),
+  });
+}
+
+/** What differs for the whole study first; breasts and views on demand. */
 function differencesPanel(differences) {
-  const value = (one) =>
-    typeof one === 'number' ? significant(one, 4) : one === null ? t('common.none') : String(one);
+  const ofPart = ({ where }) => /^(breasts|images)\b/.test(where);
+  const parts = differences.filter(ofPart);
+  const whole = differences.filter((one) => !ofPart(one));
   return panel(
     { title: t('jobCompare.differences') },
-    differences.length
-      ? dataTable({
-          caption: t('jobCompare.differences'),
-          columns: [t('jobCompare.where'), t('compare.left'), t('compare.right'), t('jobCompare.difference')],
-          rows: differences.map((one) => [
-            h('code', {}, one.where),
-            value(one.left),
-            value(one.right),
-            value(one.difference),
-          ]),
-        })
-      : h('p', { className: 'muted' }, t('jobCompare.none')),
+    !differences.length && h('p', { className: 'muted' }, t('jobCompare.none')),
+    whole.length > 0 && differencesTable(whole, t('jobCompare.differences')),
+    parts.length > 0 &&
+      h(
+        'details',
+        { className: 'more' },
+        h('summary', {}, plural('jobCompare.parts', parts.length)),
+        differencesTable(parts, t('jobCompare.partsCaption')),
+      ),
   );
 }
 

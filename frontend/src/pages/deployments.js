@@ -9,17 +9,28 @@ import {
   rollbackAsk,
   rulesAsk,
 } from '../components/deployment-dialogs.js';
-import { button, contentShow, emptyCard, headShow, problemShow, registryStart } from '../components/registry-page.js';
+import {
+  button,
+  content,
+  contentShow,
+  emptyCard,
+  headShow,
+  problemShow,
+  registryStart,
+} from '../components/registry-page.js';
 import { toastProblem } from '../components/toasts.js';
-import { content } from '../components/registry-page.js';
 import { h } from '../dom.js';
 import { pollingCreate } from '../polling.js';
 import { registry } from '../registry-api.js';
+import { mayChange } from '../rights.js';
 import { t } from '../strings/index.js';
 
 const everySeconds = 4;
 const dialogs = {
-  activate: (pointer) => activateAsk({ pointer }),
+  activate: (pointer) => activateAsk({ session, pointer }),
+  // the change goes to the site's own pointer, which it makes
+  activateForSite: (pointer) =>
+    activateAsk({ session, pointer: { ...pointer, scope: 'site', site: session.site.slug } }),
   rollback: rollbackAsk,
   candidateStart: candidateStartAsk,
   candidateStop: candidateStopAsk,
@@ -27,7 +38,7 @@ const dialogs = {
   decide: decisionAsk,
 };
 const readiness = new Map();
-let username = null;
+let session = null;
 let pointers = [];
 
 async function act(kind, ...about) {
@@ -40,7 +51,7 @@ async function act(kind, ...about) {
 
 async function create() {
   try {
-    if (await activateAsk({})) poll.reset();
+    if (await activateAsk({ session })) poll.reset();
   } catch (problem) {
     toastProblem(problem);
   }
@@ -77,7 +88,8 @@ function show({ results }) {
           results.map((pointer) =>
             deploymentCard(pointer, {
               act,
-              username,
+              session,
+              ownExists: results.some((one) => one.name === pointer.name && mayChange(session, one)),
               readiness: readiness.get(pointer.package.digest) ?? null,
               historyOpen: open.has(pointer.id),
             }),
@@ -102,8 +114,8 @@ const poll = pollingCreate({
   delaySeconds: () => everySeconds,
 });
 
-registryStart(async (session) => {
-  username = session.user.username;
+registryStart(async (found) => {
+  session = found;
   headShow({ actions: [button({ words: t('deployments.new'), glyph: 'plus', onClick: create })] });
   poll.start();
   setInterval(() => document.hidden || readinessRead(), everySeconds * 1000);

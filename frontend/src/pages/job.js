@@ -1,6 +1,6 @@
 /** Job page: follows the job until it ends, then shows the result or the failure. */
 import { api } from '../api.js';
-import { chromeStart, connectionShow, isAdministrator, toLogin } from '../components/chrome.js';
+import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
 import { cancelledCard, failureCard } from '../components/failure-card.js';
 import { icon } from '../components/icons.js';
 import { jobActionRun, studyName } from '../components/job-actions.js';
@@ -17,6 +17,7 @@ import { byId, h, textSet } from '../dom.js';
 import { dateTime } from '../format.js';
 import { jobIdFrom, jobPath } from '../navigation.js';
 import { pollingCreate } from '../polling.js';
+import { isAdministrator } from '../rights.js';
 import { registry } from '../registry-api.js';
 import { t, tOr } from '../strings/index.js';
 

@@ -10,7 +10,7 @@ import { t } from '../strings/index.js';
 const search = new URLSearchParams(location.search);
 const left = search.get('left');
 const right = search.get('right');
-let onlyDifferent = false;
+let onlyDifferent = true;
 
 const side = (name, model) =>
   h(
@@ -45,6 +45,7 @@ function show(comparison) {
       side(t('compare.right'), comparison.right),
     ),
     compareSections(comparison, {
+      keepSame: true,
       columns: [packageName(comparison.left), packageName(comparison.right)],
       onlyDifferent,
     }),

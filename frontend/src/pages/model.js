@@ -27,6 +27,7 @@ const followSeconds = 1;
 const digest = digestFrom(location.pathname);
 const report = h('div', {});
 let shownCheck = null;
+let session = null;
 
 const under = (check) => check?.state === 'QUEUED' || check?.state === 'RUNNING';
 
@@ -100,7 +101,7 @@ async function compareAsk(model) {
 }
 
 async function deployAsk(model) {
-  const outcome = await activateAsk({ chosen: model });
+  const outcome = await activateAsk({ session, chosen: model });
   if (outcome) await modelRead();
 }
 
@@ -164,8 +165,9 @@ function modelShow(model) {
               ]
             : h('p', { className: 'muted' }, t('models.neverValidated')),
         ),
-        cardPanel(model),
+        panel({ title: t('models.metrics') }, metricsTable(model.metrics)),
         plotsPanel(model),
+        cardPanel(model),
       ),
       h(
         'div',
@@ -180,7 +182,6 @@ function modelShow(model) {
           { title: t('models.preprocessing'), aside: model.manifest.preprocessing?.name },
           model.manifest.preprocessing && preprocessingList(model.manifest.preprocessing),
         ),
-        panel({ title: t('models.metrics') }, metricsTable(model.metrics)),
         usePanel(model.manifest),
         provenancePanel(model),
       ),
@@ -204,4 +205,7 @@ async function modelRead() {
   }
 }
 
-registryStart(modelRead);
+registryStart((found) => {
+  session = found;
+  return modelRead();
+});

@@ -1,6 +1,6 @@
 /** Worklist: counts, filters, the live table. Two pollers: the counts and the page of jobs that is shown. */
 import { api, cursorOf } from '../api.js';
-import { chromeStart, connectionShow, isAdministrator, toLogin } from '../components/chrome.js';
+import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
 import { icon } from '../components/icons.js';
 import { jobActionRun } from '../components/job-actions.js';
 import { rerunAsk } from '../components/job-repeats.js';
@@ -8,6 +8,7 @@ import { jobTableCreate } from '../components/job-table.js';
 import { toastProblem } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
 import { pollingCreate } from '../polling.js';
+import { isAdministrator } from '../rights.js';
 import { plural, t } from '../strings/index.js';
 
 const busySeconds = 2;

@@ -156,6 +156,7 @@ export const en = {
     selected: { one: '{n} study selected', other: '{n} studies selected' },
     bulk: 'Selected studies',
     rerun: 'Re-run with…',
+    repeat: 're-run',
     unselect: 'Clear the selection',
     cancelAria: 'Cancel the job of {id}',
     retryAria: 'Retry the job of {id}',
