@@ -1,7 +1,7 @@
 /** One deployment: what serves since when, whether every worker can, the candidate, what is asked for, and its history. */
 import { h } from '../dom.js';
-import { dateTime, duration, percent } from '../format.js';
-import { agreementPath } from '../navigation.js';
+import { dateTime, digestShort, duration, percent } from '../format.js';
+import { agreementPath, modelPath } from '../navigation.js';
 import { registryUrl } from '../registry-api.js';
 import { mayChange } from '../rights.js';
 import { t, tOr } from '../strings/index.js';
@@ -142,12 +142,32 @@ function rulesWords(rules) {
   return words.length ? words.join(' · ') : t('deployments.rulesNone');
 }
 
+/** Packages that the history names, by digest. */
+function packagesOf({ package: model, candidate, history }) {
+  const named = [model, candidate?.package, ...history.flatMap((change) => [change.package, change.previous])];
+  return new Map(named.filter(Boolean).map((one) => [one.digest, one]));
+}
+
+/** What a change moved: from and to, or the candidate, or the rules. */
+function changeNodes({ kind, previous, package: model, detail }, known) {
+  if (kind === 'rules') return h('span', { className: 'muted' }, rulesWords(detail.rules_to ?? {}));
+  if (kind.startsWith('candidate_')) {
+    const candidate = known.get(detail.candidate);
+    const named = candidate
+      ? packageLink(candidate)
+      : h('a', { href: modelPath(detail.candidate) }, digestShort(detail.candidate));
+    return [named, detail.mode && ` · ${tOr(`deployments.modes.${detail.mode}`, detail.mode)}`];
+  }
+  return [previous && previous.digest !== model.digest && [packageLink(previous), ' → '], packageLink(model)];
+}
+
 /** Every change, newest first; who, approved by whom, when and why. */
-export function historyNode(history) {
+export function historyNode(pointer) {
+  const known = packagesOf(pointer);
   return h(
     'ol',
     { className: 'change-list' },
-    [...history]
+    [...pointer.history]
       .sort((a, b) => b.id - a.id)
       .map((change) =>
         h(
@@ -166,9 +186,7 @@ export function historyNode(history) {
               { className: 'change__what' },
               h('strong', {}, changeWords(change.kind)),
               ' ',
-              change.previous &&
-                change.previous.digest !== change.package.digest && [packageLink(change.previous), ' → '],
-              packageLink(change.package),
+              changeNodes(change, known),
             ),
             h('p', { className: 'muted' }, change.reason),
             h(
@@ -306,7 +324,7 @@ export function deploymentCard(pointer, { act, session, ownExists = false, readi
         t('deployments.history'),
         h('span', { className: 'history__count' }, pointer.history.length),
       ),
-      historyNode(pointer.history),
+      historyNode(pointer),
       h(
         'p',
         { className: 'deployment__export' },

@@ -54,7 +54,16 @@ function comparisonPreview() {
         node.replaceChildren(
           h('h3', { className: 'panel__subtitle' }, t('deployments.whatChanges')),
           ...compareWarnings(data),
-          ...compareSections(data, { columns, onlyDifferent: true }),
+          h(
+            'div',
+            {
+              className: 'preview__sections',
+              tabindex: '0',
+              role: 'region',
+              'aria-label': t('deployments.whatChanges'),
+            },
+            compareSections(data, { columns, onlyDifferent: true }),
+          ),
         );
       } catch (problem) {
         node.replaceChildren(problemNode(problem)); // the activation itself is checked by the server anyway
@@ -101,7 +110,7 @@ async function changeablePointers(session) {
  * Puts a package in service. With `pointer` the deployment is known; with `chosen` the package is. Without a pointer the
  * deployments the person may change are offered, and a name may be typed for a new one. Resolves to the server's outcome, or null.
  */
-export async function activateAsk({ session, pointer = null, chosen = null }) {
+export async function activateAsk({ session, pointer = null, chosen = null, fresh = false }) {
   const [packages, pointers] = await Promise.all([
     chosen ? null : registry.packagesList({}).then(({ data }) => data.results),
     pointer ? null : changeablePointers(session),
@@ -115,6 +124,7 @@ export async function activateAsk({ session, pointer = null, chosen = null }) {
         name: 'pointer',
         type: 'select',
         label: t('deployments.which'),
+        value: fresh || !known.length ? 'new' : '0',
         options: [...known, { value: 'new', label: t('deployments.new') }],
       },
       {
@@ -302,6 +312,7 @@ export async function decisionAsk(asked, decision) {
         ...reasonField(),
         required,
         minlength: required ? 5 : null,
+        hint: required ? t('registry.reasonHint') : null,
         label: t(required ? 'registry.reason' : 'registry.reasonOptional'),
       },
     ],

@@ -49,10 +49,15 @@ function sectionNode(section, columns, onlyDifferent, keepSame) {
       dataTable({
         caption: name,
         className: 'compare__table',
-        columns: [t('compare.field'), ...columns, t('compare.verdict')],
+        columns: [t('compare.field'), ...columns, ...(onlyDifferent ? [] : [t('compare.verdict')])],
         rows: rows.map((row) => ({
-          className: row.same ? null : 'compare__row--different',
-          of: [fieldWords(section, row.field), valueNode(row.left), valueNode(row.right), mark(row.same)],
+          className: row.same || onlyDifferent ? null : 'compare__row--different',
+          of: [
+            fieldWords(section, row.field),
+            valueNode(row.left),
+            valueNode(row.right),
+            ...(onlyDifferent ? [] : [mark(row.same)]),
+          ],
         })),
       }),
   );

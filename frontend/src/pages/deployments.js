@@ -51,7 +51,7 @@ async function act(kind, ...about) {
 
 async function create() {
   try {
-    if (await activateAsk({ session })) poll.reset();
+    if (await activateAsk({ session, fresh: true })) poll.reset();
   } catch (problem) {
     toastProblem(problem);
   }
