@@ -49,5 +49,5 @@ export const registryUrl = {
   file: (digest, path) => `/api/v1/packages/${part(digest)}/files/${path.split('/').map(part).join('/')}`,
   download: (digest) => `/api/v1/packages/${part(digest)}/download`,
   history: (name) => `/api/v1/deployments/history${query({ name, as: 'csv' })}`,
-  audit: (filters) => `/api/v1/audit/export${query({ ...filters, format: 'csv' })}`,
+  audit: (filters) => `/api/v1/audit/export${query(filters)}`,
 };

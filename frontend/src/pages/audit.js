@@ -32,6 +32,7 @@ const actions = [
   'request.approve',
   'request.reject',
   'request.withdraw',
+  'request.failed',
   'job.rerun',
   'job.replay',
   'alert.acknowledge',
@@ -80,7 +81,7 @@ function show(page) {
             caption: t('audit.heading'),
             columns: [t('audit.when'), t('audit.who'), t('audit.what'), t('audit.subject'), t('audit.detail')],
             rows: page.results.map((entry) => {
-              const at = entry.at ?? entry.created_at ?? entry.recorded_at;
+              const { at } = entry;
               return [
                 h('time', { datetime: at, title: at }, dateTime(at)),
                 entry.actor ?? h('em', {}, t('registry.platform')),
