@@ -1,4 +1,4 @@
-"""The audit history: one row for each change, written in the transaction that makes it; administrators read it. Decides nothing."""
+"""The audit history: a row for each change, written in the transaction that makes it; administrators read it. Decides nothing."""
 
 from __future__ import annotations
 
