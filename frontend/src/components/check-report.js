@@ -34,7 +34,8 @@ function itemNode(item) {
     h('span', { className: 'check-item__seconds' }, duration(item.seconds)),
   ];
   const more = [
-    item.detail && h('p', {}, item.detail),
+    item.failure && h('p', {}, `${item.failure.message} ${item.failure.action}`),
+    item.detail && h('p', { className: 'muted' }, item.detail),
     item.code && h('p', {}, `${t('common.code')} `, h('code', {}, item.code)),
     figures.length > 0 &&
       h(

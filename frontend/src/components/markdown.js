@@ -4,8 +4,9 @@
  */
 import { h } from '../dom.js';
 
+// Spans are bounded and brackets do not nest, so that no text makes it look at the same letters again and again.
 const inline =
-  /(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)|!\[([^\]]*)\]\(([^()\s]+)\)|\[([^\]]+)\]\(([^()\s]+)\)|\*\*([^*]+)\*\*|__([^_]+)__|(?<![\w*])[*_]([^*_\s](?:[^*_]*[^*_\s])?)[*_](?![\w*])/g;
+  /(?<!`)(`{1,8})(?!`)([^`]|[^`][\s\S]{0,2000}?[^`])\1(?!`)|!\[([^[\]]*)\]\(([^()\s]+)\)|\[([^[\]]+)\]\(([^()\s]+)\)|\*\*([^*]+)\*\*|__([^_]+)__|(?<![\w*])[*_]([^*_\s](?:[^*_]*[^*_\s])?)[*_](?![\w*])/g;
 
 const safeLink = (address) => /^https?:\/\//i.test(address);
 const insidePackage = (path) => /^[\w.-]+(\/[\w.-]+)*$/.test(path) && !path.split('/').includes('..');
