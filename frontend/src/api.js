@@ -172,7 +172,7 @@ export function upload(path, form, { onProgress }) {
   return { promise, abort: () => transfer.abort() };
 }
 
-const query = (parameters) => {
+export const query = (parameters) => {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     for (const one of [value].flat()) if (one !== null && one !== undefined && one !== '') search.append(name, one);
@@ -217,4 +217,9 @@ export function artifactUrl(address) {
   if (typeof address !== 'string') return null;
   const url = new URL(address, location.origin);
   return url.origin === location.origin && url.pathname.startsWith(`${base}/`) ? url.pathname + url.search : null;
+}
+
+/** What a `next` or `previous` address asks for, whatever host it names: { page: '2', … }. Empty when there is no such page. */
+export function filtersOf(address) {
+  return address ? Object.fromEntries(new URL(address, location.origin).searchParams) : {};
 }

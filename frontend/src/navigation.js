@@ -25,3 +25,21 @@ export function jobIdFrom(pathname) {
 export function loginPath({ pathname, search }) {
   return `/login?${new URLSearchParams({ next: pathname + search, expired: '1' })}`;
 }
+
+export const modelPath = (digest) => `/models/${encodeURIComponent(digest)}`;
+export const modelsComparePath = (left, right) => `/models/compare?${new URLSearchParams({ left, right })}`;
+export const jobsComparePath = (left, right) => `/jobs/compare?${new URLSearchParams({ left, right })}`;
+export const agreementPath = ({ name, scope }) =>
+  `/deployments/${encodeURIComponent(name)}/agreement?${new URLSearchParams({ scope })}`;
+
+/** The digest in “/models/{digest}”. Null when the address is another one. */
+export function digestFrom(pathname) {
+  const found = /^\/models\/([^/]+)\/?$/.exec(pathname);
+  return found ? decodeURIComponent(found[1]) : null;
+}
+
+/** The name in “/deployments/{name}/agreement”. Null when the address is another one. */
+export function deploymentNameFrom(pathname) {
+  const found = /^\/deployments\/([^/]+)\/agreement\/?$/.exec(pathname);
+  return found ? decodeURIComponent(found[1]) : null;
+}

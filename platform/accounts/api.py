@@ -33,6 +33,7 @@ class SessionUserSerializer(serializers.Serializer):
 
     username = serializers.CharField()
     role = serializers.ChoiceField(choices=Role.choices)
+    administers_every_site = serializers.BooleanField(help_text="May change what concerns every site.")
 
 
 class SessionSiteSerializer(serializers.Serializer):
@@ -71,7 +72,8 @@ def session_describe(request: Request, user: User | AnonymousUser) -> dict[str, 
         "limits": {"max_file_bytes": settings.INTAKE_MAX_FILE_BYTES, "max_files": settings.INTAKE_MAX_FILES},
     }
     if isinstance(user, User):
-        document["user"] = {"username": user.username, "role": user.role}
+        every_site = user.role == Role.ADMINISTRATOR and user.is_superuser
+        document["user"] = {"username": user.username, "role": user.role, "administers_every_site": every_site}
         if user.site is not None:
             document["site"] = {"slug": user.site.slug, "name": user.site.name}
     return document

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 
 from catalog.models import DeploymentChange
-from common.spreadsheets import cell_safe
+from common.spreadsheets import csv_lines
 
 COLUMNS = (
     "id", "changed_at", "deployment", "site", "kind", "from_name", "from_version", "from_digest", "to_name", "to_version",
@@ -15,41 +14,27 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class _Line:
-    """A file of one line, for the csv module to write into."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> int:
-        self.text = text
-        return len(text)
-
-
 def history_csv(changes: Iterable[DeploymentChange]) -> Iterator[str]:
     """A header and one line for each change, UTF-8 text. Cells that a spreadsheet would run are made harmless."""
-    line = _Line()
-    writer = csv.writer(line)
-    writer.writerow(COLUMNS)
-    yield line.text
-    for change in changes:
-        previous = change.previous
-        cells = [
-            change.pk,
-            change.changed_at.isoformat(),
-            change.deployment.name,
-            change.deployment.site.slug if change.deployment.site else "every site",
-            change.kind,
-            previous.name if previous else "",
-            previous.version if previous else "",
-            previous.pk if previous else "",
-            change.package.name,
-            change.package.version,
-            change.package.pk,
-            change.changed_by.username if change.changed_by else "the platform",
-            change.approved_by.username if change.approved_by else "",
-            change.reason,
-            json.dumps(change.detail, sort_keys=True) if change.detail else "",
-        ]
-        writer.writerow([cell_safe(cell) for cell in cells])
-        yield line.text
+    return csv_lines(COLUMNS, map(_cells, changes))
+
+
+def _cells(change: DeploymentChange) -> list[object]:
+    previous = change.previous
+    return [
+        change.pk,
+        change.changed_at.isoformat(),
+        change.deployment.name,
+        change.deployment.site.slug if change.deployment.site else "every site",
+        change.kind,
+        previous.name if previous else "",
+        previous.version if previous else "",
+        previous.pk if previous else "",
+        change.package.name,
+        change.package.version,
+        change.package.pk,
+        change.changed_by.username if change.changed_by else "the platform",
+        change.approved_by.username if change.approved_by else "",
+        change.reason,
+        json.dumps(change.detail, sort_keys=True) if change.detail else "",
+    ]

@@ -5,6 +5,7 @@ import Dropdown from 'bootstrap/js/dist/dropdown.js';
 import { api, onUnauthenticated } from '../api.js';
 import { byId, textSet } from '../dom.js';
 import { loginPath } from '../navigation.js';
+import { isAdministrator } from '../rights.js';
 import { t } from '../strings/index.js';
 import { themeSwitchAttach } from '../theme.js';
 import { toast, toastCarried, toastCarry, toastProblem } from './toasts.js';
@@ -31,6 +32,9 @@ function accountShow(session) {
     textSet(node, session.version ? t('nav.version', { version: session.version }) : '');
   }
   byId('account')?.removeAttribute('hidden');
+  if (isAdministrator(session)) {
+    for (const node of document.querySelectorAll('[data-administrators]')) node.removeAttribute('hidden');
+  }
 }
 
 /** Prepares the page; resolves to the session, or never when the browser is on its way to the login page. */

@@ -1,6 +1,19 @@
 /** The icons pages draw at run time, from Bootstrap Icons, bundled as text and parsed once as XML. Decorative: hidden from readers. */
 import above from 'bootstrap-icons/icons/caret-up-fill.svg?raw';
 import arrowRepeat from 'bootstrap-icons/icons/arrow-repeat.svg?raw';
+import archive from 'bootstrap-icons/icons/archive.svg?raw';
+import back from 'bootstrap-icons/icons/arrow-counterclockwise.svg?raw';
+import box from 'bootstrap-icons/icons/box-seam.svg?raw';
+import chevronLeft from 'bootstrap-icons/icons/chevron-left.svg?raw';
+import chevronRight from 'bootstrap-icons/icons/chevron-right.svg?raw';
+import circle from 'bootstrap-icons/icons/circle.svg?raw';
+import columns from 'bootstrap-icons/icons/layout-split.svg?raw';
+import flask from 'bootstrap-icons/icons/eyedropper.svg?raw';
+import pause from 'bootstrap-icons/icons/hourglass-split.svg?raw';
+import plus from 'bootstrap-icons/icons/plus-lg.svg?raw';
+import shield from 'bootstrap-icons/icons/shield-check.svg?raw';
+import skip from 'bootstrap-icons/icons/skip-forward-circle-fill.svg?raw';
+import swap from 'bootstrap-icons/icons/arrow-left-right.svg?raw';
 import below from 'bootstrap-icons/icons/caret-down.svg?raw';
 import check from 'bootstrap-icons/icons/check-circle-fill.svg?raw';
 import clipboard from 'bootstrap-icons/icons/clipboard.svg?raw';
@@ -20,6 +33,19 @@ import xCircle from 'bootstrap-icons/icons/x-circle-fill.svg?raw';
 const sources = {
   above,
   arrowRepeat,
+  archive,
+  back,
+  box,
+  chevronLeft,
+  chevronRight,
+  circle,
+  columns,
+  flask,
+  pause,
+  plus,
+  shield,
+  skip,
+  swap,
   below,
   check,
   clipboard,

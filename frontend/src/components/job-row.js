@@ -27,7 +27,19 @@ function actionButton(kind, job, onAction, glyph) {
   );
 }
 
-export function jobRow(job, { onAction, now = Date.now() }) {
+function selectBox(job, selection) {
+  return h('input', {
+    className: 'form-check-input worklist__select',
+    type: 'checkbox',
+    checked: selection.has(job.id),
+    'aria-label': t('worklist.select', { id: studyName(job) }),
+    dataset: { action: 'select' },
+    onChange: (event) => selection.set(job.id, event.target.checked),
+  });
+}
+
+/** `selection`: { has(id), set(id, on) } where rows can be selected, else null. */
+export function jobRow(job, { onAction, selection = null, now = Date.now() }) {
   const words = progressWords(job);
   return h(
     'tr',
@@ -35,7 +47,9 @@ export function jobRow(job, { onAction, now = Date.now() }) {
     h(
       'th',
       { scope: 'row', className: 'worklist__study' },
+      selection && selectBox(job, selection),
       h('a', { className: 'worklist__link', href: jobPath(job.id) }, studyName(job)),
+      job.purpose === 'rerun' && h('span', { className: 'worklist__repeat' }, t('worklist.repeat')),
     ),
     cell('status', statusBadge(job.status)),
     cell(

@@ -3,8 +3,8 @@ import { textSet } from '../dom.js';
 import { age } from '../format.js';
 import { jobRow } from './job-row.js';
 
-/** `onAction(kind, job)` runs a row's button. Returns { update(jobs) → number of rows whose status changed, ages() }. */
-export function jobTableCreate({ body, onAction }) {
+/** `onAction(kind, job)` runs a row's button; `selectionOf()` → what rows may be selected by, or null. Returns { update(jobs) → number of rows whose status changed, ages() }. */
+export function jobTableCreate({ body, onAction, selectionOf = () => null }) {
   const rows = new Map();
 
   function focusRestore(before, row) {
@@ -21,7 +21,7 @@ export function jobTableCreate({ body, onAction }) {
   function rowOf(job, signature) {
     const known = rows.get(job.id);
     if (known?.signature === signature) return known;
-    const row = jobRow(job, { onAction });
+    const row = jobRow(job, { onAction, selection: selectionOf() });
     if (known) {
       const focus = focusOf(known.row);
       known.row.replaceWith(row);

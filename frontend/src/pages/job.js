@@ -5,6 +5,7 @@ import { cancelledCard, failureCard } from '../components/failure-card.js';
 import { icon } from '../components/icons.js';
 import { jobActionRun, studyName } from '../components/job-actions.js';
 import { progressWords } from '../components/job-progress.js';
+import { originNode, repeatButtons, replaysCard, replayStart, rerunAsk } from '../components/job-repeats.js';
 import { numbersCard, provenanceCard } from '../components/result-details.js';
 import { resultSummary } from '../components/result-summary.js';
 import { statusBadge } from '../components/status-badge.js';
@@ -14,8 +15,10 @@ import { viewTitle } from '../components/view-card.js';
 import { viewerCreate } from '../components/viewer.js';
 import { byId, h, textSet } from '../dom.js';
 import { dateTime } from '../format.js';
-import { jobIdFrom } from '../navigation.js';
+import { jobIdFrom, jobPath } from '../navigation.js';
 import { pollingCreate } from '../polling.js';
+import { isAdministrator } from '../rights.js';
+import { registry } from '../registry-api.js';
 import { t, tOr } from '../strings/index.js';
 
 const runningSeconds = 1;
@@ -25,6 +28,7 @@ const over = new Set(['SUCCEEDED', 'FAILED', 'CANCELLED']);
 const id = jobIdFrom(location.pathname);
 let before = null;
 let resultShown = false;
+let administrator = false;
 
 async function copy(text, done) {
   try {
@@ -43,6 +47,32 @@ async function act(kind, job) {
   jobPoll.reset();
 }
 
+async function rerun() {
+  try {
+    const repeated = await rerunAsk([id]);
+    if (repeated) location.assign(jobPath(repeated[0].job));
+  } catch (problem) {
+    toastProblem(problem);
+  }
+}
+
+async function replay() {
+  try {
+    await replayStart(id);
+    replaysPoll.start();
+    replaysPoll.reset();
+  } catch (problem) {
+    toastProblem(problem);
+  }
+}
+
+const replaysPoll = pollingCreate({
+  fetcher: (options) => registry.jobReplays(id, options),
+  onData: ({ results }) => byId('job-replays').replaceChildren(...[replaysCard(id, results)].filter(Boolean)),
+  onFatal: toastProblem,
+  delaySeconds: ({ results }) => (results.some(({ verdict }) => verdict === null) ? queuedSeconds : null),
+});
+
 function actionsShow(job) {
   const button = (className, glyph, words, onClick) =>
     h('button', { type: 'button', className: `btn ${className}`, onClick }, icon(glyph), ` ${words}`);
@@ -52,6 +82,7 @@ function actionsShow(job) {
       job.actions?.retry &&
         job.status === 'SUCCEEDED' &&
         button('btn-outline-secondary', 'arrowRepeat', t('common.retry'), () => act('retry', job)),
+      ...(administrator ? repeatButtons(job, { onRerun: rerun, onReplay: replay }) : []),
       button('btn-outline-secondary', 'clipboard', t('job.copyLink'), () => copy(location.href, 'common.copied')),
     ].filter(Boolean),
   );
@@ -138,6 +169,7 @@ function jobShow(job) {
   byId('main').setAttribute('aria-busy', 'false');
   headShow(job);
   actionsShow(job);
+  byId('job-origin').replaceChildren(...[originNode(job, { administrator })].filter(Boolean));
   if (job.status !== 'SUCCEEDED' && resultShown) {
     resultShown = false;
     byId('job-result').replaceChildren();
@@ -147,6 +179,7 @@ function jobShow(job) {
   const moved = !before || before.status !== job.status || before.attempt !== job.attempt;
   before = job;
   if (moved) historyShow();
+  if (moved && administrator && job.status === 'SUCCEEDED') replaysPoll.start();
   if (job.status === 'SUCCEEDED' && !resultShown) resultShow();
 }
 
@@ -178,7 +211,7 @@ const jobPoll = pollingCreate({
 });
 
 async function start() {
-  await chromeStart();
+  administrator = isAdministrator(await chromeStart());
   jobPoll.start();
 }
 

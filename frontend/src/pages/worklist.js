@@ -3,10 +3,12 @@ import { api, cursorOf } from '../api.js';
 import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
 import { icon } from '../components/icons.js';
 import { jobActionRun } from '../components/job-actions.js';
+import { rerunAsk } from '../components/job-repeats.js';
 import { jobTableCreate } from '../components/job-table.js';
 import { toastProblem } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
 import { pollingCreate } from '../polling.js';
+import { isAdministrator } from '../rights.js';
 import { plural, t } from '../strings/index.js';
 
 const busySeconds = 2;
@@ -72,7 +74,41 @@ function emptyShow(none) {
   );
 }
 
+const selected = new Set();
+const selection = {
+  has: (id) => selected.has(id),
+  set(id, on) {
+    if (on) selected.add(id);
+    else selected.delete(id);
+    selectionShow();
+  },
+};
+let administrator = false;
+
+function selectionShow() {
+  byId('bulk').hidden = selected.size === 0;
+  textSet(byId('bulk-count'), plural('worklist.selected', selected.size));
+}
+
+function selectionClear() {
+  selected.clear();
+  for (const box of document.querySelectorAll('.worklist__select')) box.checked = false;
+  selectionShow();
+}
+
+async function selectionRerun() {
+  try {
+    if (!(await rerunAsk([...selected]))) return;
+    selectionClear();
+    jobs.refresh();
+    counts.refresh();
+  } catch (problem) {
+    toastProblem(problem);
+  }
+}
+
 const table = jobTableCreate({
+  selectionOf: () => (administrator ? selection : null),
   body: byId('rows'),
   onAction: async (kind, job) => {
     if (await jobActionRun(kind, job)) {
@@ -147,6 +183,8 @@ function controlsAttach() {
   byId('filters').addEventListener('submit', (event) => event.preventDefault());
   byId('priority').addEventListener('change', (event) => filtersApply({ priority: event.target.value }));
   byId('filters-clear').addEventListener('click', filtersClear);
+  byId('bulk-rerun').addEventListener('click', selectionRerun);
+  byId('bulk-clear').addEventListener('click', selectionClear);
   const turn = (name) => () => {
     filtersApply({ cursor: cursorOf(shownPage?.[name]) ?? '' }, { keepCursor: true });
     byId('main').focus({ preventScroll: true });
@@ -161,6 +199,7 @@ async function start() {
   filtersShow();
   controlsAttach();
   const session = await chromeStart();
+  administrator = isAdministrator(session);
   if (session.site?.name) textSet(byId('site-lead'), t('worklist.lead', { site: session.site.name }));
   jobs.start();
   counts.start();

@@ -44,7 +44,7 @@ def test_signing_in_names_user_and_site_and_opens_the_session(browser: APIClient
     response = _sign_in(browser)
 
     assert response.status_code == 200
-    assert response.json()["user"] == {"username": "reader", "role": "reader"}
+    assert response.json()["user"] == {"username": "reader", "role": "reader", "administers_every_site": False}
     assert response.json()["site"] == {"slug": "north", "name": "Northern Hospital"}
     assert browser.get(SESSION).json()["authenticated"] is True
 

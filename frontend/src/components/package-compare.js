@@ -1,0 +1,75 @@
+/** Two packages side by side: warnings first, then every section; what differs is marked by a word, not by colour alone. */
+import { h } from '../dom.js';
+import { digestShort, significant } from '../format.js';
+import { t, tOr } from '../strings/index.js';
+import { icon } from './icons.js';
+import { callout, dataTable } from './registry-page.js';
+
+const isDigest = (value) => typeof value === 'string' && /^(sha256:)?[0-9a-f]{64}$/.test(value);
+
+/** Names of the manifest as words; paths of files and names of figures stay as they are. */
+const fieldWords = ({ name }, field) =>
+  name === 'files' || name === 'metrics' ? field : field.replaceAll('_', ' ').replaceAll('.', ' › ');
+
+function valueNode(value) {
+  if (value === null || value === undefined || value === '') return t('common.none');
+  if (Array.isArray(value) && value.every((one) => typeof one === 'string')) {
+    return h(
+      'ol',
+      { className: 'compare__order' },
+      value.map((one) => h('li', {}, String(one))),
+    );
+  }
+  if (Array.isArray(value) && value.every((one) => typeof one !== 'object' || one === null)) {
+    return value.map((one) => valueNode(one)).join(', ');
+  }
+  if (isDigest(value)) return h('code', { title: value }, digestShort(value));
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : significant(value, 6);
+  if (typeof value === 'object') return h('code', {}, JSON.stringify(value));
+  return String(value);
+}
+
+const mark = (same) =>
+  h(
+    'span',
+    { className: `compare__mark compare__mark--${same ? 'same' : 'different'}` },
+    icon(same ? 'check' : 'swap'),
+    t(same ? 'compare.same' : 'compare.different'),
+  );
+
+function sectionNode(section, columns, onlyDifferent, keepSame) {
+  const rows = section.rows.filter((row) => !onlyDifferent || !row.same);
+  if (!rows.length && !keepSame) return null;
+  const name = tOr(`compare.sections.${section.name}`, section.name);
+  return h(
+    'section',
+    { className: 'card panel compare__section' },
+    h('div', { className: 'panel__head' }, h('h2', { className: 'h6 panel__title' }, name), mark(section.same)),
+    rows.length > 0 &&
+      dataTable({
+        caption: name,
+        className: 'compare__table',
+        columns: [t('compare.field'), ...columns, ...(onlyDifferent ? [] : [t('compare.verdict')])],
+        rows: rows.map((row) => ({
+          className: row.same || onlyDifferent ? null : 'compare__row--different',
+          of: [
+            fieldWords(section, row.field),
+            valueNode(row.left),
+            valueNode(row.right),
+            ...(onlyDifferent ? [] : [mark(row.same)]),
+          ],
+        })),
+      }),
+  );
+}
+
+/** The warnings of a comparison, loud: a changed label order changes what every score means. */
+export const compareWarnings = ({ warnings }) => warnings.map((text) => callout({ tone: 'warning', title: text }));
+
+/** `columns`: what the two sides are called; `keepSame`: sections without a difference stay, as one line. */
+export function compareSections(comparison, { columns, onlyDifferent = false, keepSame = false }) {
+  const nodes = comparison.sections
+    .map((section) => sectionNode(section, columns, onlyDifferent, keepSame))
+    .filter(Boolean);
+  return nodes.length ? nodes : [callout({ tone: 'good', title: t('compare.allSame') })];
+}

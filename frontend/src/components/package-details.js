@@ -1,0 +1,177 @@
+/** A package's manifest and files for reading: preparation of images, suspicion, intended use, provenance. Pure; says only what is declared. */
+import { artifactUrl } from '../api.js';
+import { h } from '../dom.js';
+import { bytes, count, digestShort, percent } from '../format.js';
+import { registryUrl } from '../registry-api.js';
+import { t, tOr } from '../strings/index.js';
+import { markdownNodes } from './markdown.js';
+import { metricWords } from './package-parts.js';
+import { dataTable, fact, panel } from './registry-page.js';
+
+const plotPattern = /\.(svg|png)$/i;
+
+function settingWords(value) {
+  if (Array.isArray(value)) return value.map(settingWords).join(' × ');
+  if (value === true) return t('models.yes');
+  if (value === false) return t('models.no');
+  if (value === null) return t('common.none');
+  if (typeof value === 'object') return JSON.stringify(value);
+  return String(value);
+}
+
+/** Steps in the order in which they are done, each with its settings. */
+export function preprocessingList(profile) {
+  return h(
+    'ol',
+    { className: 'step-list' },
+    profile.steps.map(({ step, ...settings }) =>
+      h(
+        'li',
+        {},
+        h('span', { className: 'step-list__name' }, tOr(`models.steps.${step}`, step.replaceAll('_', ' '))),
+        h(
+          'span',
+          { className: 'muted' },
+          Object.entries(settings)
+            .map(([name, value]) => `${name.replaceAll('_', ' ')} ${settingWords(value)}`)
+            .join(' · '),
+        ),
+      ),
+    ),
+  );
+}
+
+export function metricsTable(metrics) {
+  if (!metrics.length) return h('p', { className: 'muted' }, t('models.noMetrics'));
+  return dataTable({
+    caption: t('models.metrics'),
+    columns: [t('models.metric'), t('models.valueInterval'), t('models.method')],
+    rows: metrics.map((metric) => [metric.name, metricWords(metric), metric.method]),
+  });
+}
+
+export function answerPanel(manifest) {
+  const { suspicion, calibration, explanation, aggregation } = manifest;
+  return panel(
+    { title: t('models.answers') },
+    h(
+      'dl',
+      { className: 'facts facts--stack' },
+      suspicion && fact(t('models.suspicionIs'), suspicion.classes.join(' + ')),
+      suspicion &&
+        fact(
+          t('models.threshold'),
+          percent(suspicion.threshold),
+          suspicion.operating_point && h('p', { className: 'summary__hint' }, suspicion.operating_point),
+        ),
+      calibration &&
+        fact(t('models.calibration'), t('models.temperature', { value: calibration.temperature.toFixed(3) })),
+      explanation && fact(t('models.maps'), `${explanation.method}: ${explanation.targets.join(', ')}`),
+      aggregation &&
+        fact(
+          t('models.aggregation'),
+          t('models.aggregationOf', { breast: aggregation.image_to_breast, study: aggregation.breast_to_study }),
+        ),
+      manifest.input_shape && fact(t('models.input'), manifest.input_shape.join(' × ')),
+      manifest.batch_sizes && fact(t('models.batchSizes'), manifest.batch_sizes.join(', ')),
+    ),
+  );
+}
+
+export function usePanel({ intended_use: use }) {
+  if (!use) return null;
+  return panel(
+    { title: t('models.use') },
+    h('p', {}, use.statement),
+    h(
+      'dl',
+      { className: 'facts facts--stack' },
+      use.views?.length > 0 && fact(t('result.intendedViews'), use.views.join(', ')),
+      use.acquisitions?.length > 0 && fact(t('result.intendedAcquisitions'), use.acquisitions.join(', ')),
+    ),
+    use.not_validated?.length > 0 && [
+      h('h3', { className: 'panel__subtitle' }, t('result.notValidated')),
+      h(
+        'ul',
+        { className: 'plain-list' },
+        use.not_validated.map((item) => h('li', {}, item)),
+      ),
+    ],
+  );
+}
+
+export function provenancePanel(model) {
+  const { provenance } = model.manifest;
+  if (!provenance) return null;
+  return panel(
+    { title: t('models.provenance') },
+    h(
+      'dl',
+      { className: 'facts facts--stack' },
+      fact(t('result.digest'), h('code', {}, model.digest)),
+      fact(t('models.architecture'), provenance.architecture),
+      fact(t('models.parameters'), count(provenance.parameters)),
+      fact(t('models.trainedOn'), provenance.training_data),
+      fact(t('models.trainedBy'), h('code', {}, provenance.training_command)),
+      fact(t('models.licence'), provenance.licence),
+      provenance.created && fact(t('models.created'), provenance.created),
+      fact(
+        t('models.signature'),
+        model.signed_by ? t('models.signedBy', { who: model.signed_by }) : t('models.unsigned'),
+      ),
+    ),
+  );
+}
+
+export function cardPanel(model) {
+  if (!model.card) return null;
+  const nodes = markdownNodes(model.card, {
+    imageUrl: (path) => registryUrl.file(model.digest, path),
+    headingShift: 2,
+  });
+  return panel({ title: t('models.card'), className: 'markdown' }, nodes);
+}
+
+export function plotsPanel(model) {
+  const plots = model.files.filter(({ path }) => plotPattern.test(path) && !/golden|example/i.test(path));
+  if (!plots.length) return null;
+  return panel(
+    { title: t('models.plots') },
+    h(
+      'div',
+      { className: 'plot-grid' },
+      plots.map(({ path }) => {
+        const name = path.split('/').at(-1).replace(plotPattern, '').replaceAll(/[_-]/g, ' ');
+        const address = artifactUrl(registryUrl.file(model.digest, path));
+        return h(
+          'figure',
+          { className: 'plot' },
+          h('img', { src: address, alt: name, loading: 'lazy' }),
+          h('figcaption', {}, name),
+        );
+      }),
+    ),
+  );
+}
+
+export function filesPanel(model) {
+  return h(
+    'details',
+    { className: 'card history' },
+    h(
+      'summary',
+      { className: 'history__summary' },
+      t('models.files'),
+      h('span', { className: 'history__count' }, model.files.length),
+    ),
+    dataTable({
+      caption: t('models.files'),
+      columns: [t('models.file'), t('models.size'), t('result.digest')],
+      rows: model.files.map(({ path, size_bytes: size, sha256 }) => [
+        h('a', { href: registryUrl.file(model.digest, path), download: '' }, path),
+        bytes(size),
+        h('code', { title: sha256 }, digestShort(sha256)),
+      ]),
+    }),
+  );
+}

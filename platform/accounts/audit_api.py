@@ -1,0 +1,127 @@
+"""The audit history over HTTP, for administrators: pages to read, and the whole as a file. Parse, call, answer."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.audit import audit_csv, audit_visible_to
+from accounts.callers import caller
+from accounts.models import AuditEntry
+from accounts.permissions import CanAdminister
+from common.pagination import CursorPagination
+from inference_worker.contract.failures import CodedError
+
+_TAGS = ["audit"]
+_INVALID = OpenApiResponse(OpenApiTypes.OBJECT, description="A filter is not valid (input:invalid_field).")
+_FILTERS = [
+    OpenApiParameter("action", str, description="Such as deployment.activate; left out: any."),
+    OpenApiParameter("actor", str, description="A sign-in name; left out: anybody."),
+    OpenApiParameter("since", OpenApiTypes.DATETIME, description="Only from this moment on."),
+]
+
+
+class AuditEntrySerializer(serializers.Serializer):
+    """One change. `actor` null: the platform itself. `detail` depends on the action."""
+
+    id = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    actor = serializers.CharField(allow_null=True)
+    site = serializers.CharField(allow_null=True)
+    action = serializers.CharField()
+    subject = serializers.CharField()
+    detail = serializers.DictField()
+
+
+class AuditPageSerializer(serializers.Serializer):
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = AuditEntrySerializer(many=True)
+
+
+class AuditPagination(CursorPagination):
+    """Newest first by the moment of the change."""
+
+    ordering = ("-at", "-id")
+
+
+def _entry_document(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "id": entry.pk,
+        "at": entry.at.isoformat().replace("+00:00", "Z"),
+        "actor": entry.actor.username if entry.actor else None,
+        "site": entry.site.slug if entry.site else None,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+    }
+
+
+def _entries(request: Request) -> QuerySet[AuditEntry]:
+    """What the caller asks for. Raises CodedError input:invalid_field for a `since` that is no moment."""
+    given = {name: request.query_params.get(name, "").replace("\x00", "")[:150] for name in ("action", "actor", "since")}
+    return audit_visible_to(
+        user=caller(request),
+        action=given["action"],
+        actor=given["actor"],
+        since=_moment(given["since"]) if given["since"] else None,
+    )
+
+
+def _moment(text: str) -> datetime.datetime:
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or found.year < 2:  # the first year in UTC may lie before the calendar
+        raise CodedError("input:invalid_field", "since: a moment with its offset, such as 2026-03-01T00:00:00Z")
+    return found
+
+
+class AuditListView(APIView):
+    """Who changed what: the caller's site and the platform itself, newest first."""
+
+    permission_classes = [CanAdminister]
+
+    @extend_schema(
+        operation_id="audit_list",
+        summary="The audit history",
+        tags=_TAGS,
+        parameters=[*_FILTERS, OpenApiParameter("cursor", str), OpenApiParameter("page_size", int, description="At most 200.")],
+        responses={200: AuditPageSerializer, 400: _INVALID},
+    )
+    def get(self, request: Request) -> Response:
+        pages = AuditPagination()
+        rows = pages.paginate_queryset(_entries(request), request, view=self) or []
+        answer = pages.get_paginated_response([_entry_document(row) for row in rows])
+        answer["Cache-Control"] = "private, no-store"
+        return answer
+
+
+class AuditExportView(APIView):
+    """The same as CSV, unabridged, for an auditor to keep."""
+
+    permission_classes = [CanAdminister]
+
+    @extend_schema(
+        operation_id="audit_export",
+        summary="The audit history as a file",
+        tags=_TAGS,
+        parameters=_FILTERS,
+        responses={(200, "text/csv"): str, 400: _INVALID},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        answer = StreamingHttpResponse(audit_csv(_entries(request).iterator(500)), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = 'attachment; filename="audit.csv"'
+        answer["Cache-Control"] = "private, no-store"
+        return answer
