@@ -97,6 +97,24 @@ class JobPage(_Page):
     file_name = "job.html"
 
 
+class BatchesPage(_Page):
+    """The site's batches."""
+
+    file_name = "batches.html"
+
+
+class BatchPage(_Page):
+    """One batch. Whether it exists for this site is the API's to say."""
+
+    file_name = "batch.html"
+
+
+class QuarantinePage(_Page):
+    """Items kept aside."""
+
+    file_name = "quarantine.html"
+
+
 class JobComparePage(_Page):
     """Two results side by side."""
 

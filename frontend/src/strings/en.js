@@ -27,6 +27,7 @@ export const en = {
     skip: 'Skip to content',
     worklist: 'Worklist',
     upload: 'New study',
+    batches: 'Batches',
     models: 'Models',
     deployments: 'Deployments',
     monitoring: 'Monitoring',

@@ -1,9 +1,10 @@
 /** Looks strings up in the catalogue. A missing key is an error, so that a page never shows a bare key or an empty label. */
+import { enBatches } from './en-batches.js';
 import { enDeployments } from './en-deployments.js';
 import { enRegistry } from './en-registry.js';
 import { en } from './en.js';
 
-const catalogue = { ...en, ...enRegistry, ...enDeployments };
+const catalogue = { ...en, ...enBatches, ...enRegistry, ...enDeployments };
 
 /** `t('worklist.attempt', { n: 2, max: 3 })`: the string at that path, `{n}` filled in. Throws RangeError on an unknown path. */
 export function t(path, values = {}) {
