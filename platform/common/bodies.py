@@ -165,15 +165,15 @@ class BodyPace:
         self._application = application
         self._places = threading.BoundedSemaphore(settings.BODY_MAX_STREAMS_PER_PROCESS)
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        connection = environ.get("gunicorn.socket")
+    def __call__(self, environment: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        connection = environment.get("gunicorn.socket")
         if connection is None:
-            return self._application(environ, start_response)
-        given = environ.get("CONTENT_LENGTH") or ""
+            return self._application(environment, start_response)
+        given = environment.get("CONTENT_LENGTH") or ""
         length = int(given) if given.isdecimal() else None
-        body = PacedBody(environ["wsgi.input"], connection, length, self._places)
-        environ["wsgi.input"] = body
+        body = PacedBody(environment["wsgi.input"], connection, length, self._places)
+        environment["wsgi.input"] = body
         try:
-            return self._application(environ, start_response)
+            return self._application(environment, start_response)
         finally:
             body.release()

@@ -305,12 +305,12 @@ def _media_type(request: Request) -> str:
 def _body(request: Request) -> tuple[Callable[[int], bytes], int | None]:
     """(how to read the request's body, its length, None when it is chunked). Past DRF and Django: they would hold it in memory,
     and know no body without a length."""
-    environ = request._request.META
-    stream = environ["wsgi.input"]
+    environment = request._request.META
+    stream = environment["wsgi.input"]
     read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-    given = environ.get("CONTENT_LENGTH") or ""
+    given = environment.get("CONTENT_LENGTH") or ""
     if not given.isdecimal():
-        return (read, None) if environ.get("wsgi.input_terminated") else (lambda size: b"", 0)
+        return (read, None) if environment.get("wsgi.input_terminated") else (lambda size: b"", 0)
     left = int(given)
 
     def read_left(size: int) -> bytes:

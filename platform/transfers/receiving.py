@@ -95,7 +95,9 @@ def upload_append(
 
 
 def upload_terminate(*, upload: Upload) -> None:
-    """End an upload that is not wanted any more; not inside a transaction. Raises CodedError input:upload_consumed or input:upload_gone."""
+    """End an upload that is not wanted any more; not inside a transaction.
+
+    Raises CodedError input:upload_consumed or input:upload_gone."""
     ended = Upload.objects.filter(pk=upload.pk, state__in=ON_DISK).update(state=UploadState.TERMINATED, streaming_until=None)
     if not ended:
         raise CodedError("input:upload_consumed" if upload.state == UploadState.CONSUMED else "input:upload_gone")
