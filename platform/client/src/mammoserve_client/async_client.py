@@ -92,7 +92,7 @@ class AsyncClient:
         on_progress: Callable[[int], None] | None = None,
     ) -> Upload:
         """Bring one file (or with kind="archive" a ZIP of studies) to the server, in pieces, from where `upload_id` stands."""
-        digest = sha256 or await asyncio.to_thread(sha256_of, Path(path))
+        digest = await asyncio.to_thread(sha256_of, Path(path)) if sha256 is None else sha256
         return await self._run(
             upload_file(
                 path=Path(path),

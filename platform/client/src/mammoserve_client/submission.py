@@ -1,7 +1,7 @@
 """A whole folder, from the first file to the last answer. Killed at any moment, it goes on from its journal.
 
-Studies are handed over in several batches, each closed as soon as its files have arrived: the platform works on the first while the
-second is sent, and never has to keep more than a batch or two of files waiting. It decides nothing about files: that is the server's work.
+Studies are handed over in several batches, each closed as soon as its files have arrived: the platform works on the first while
+the second is sent, and never has to keep more than a batch or two of files waiting. Judging files is the server's work.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 from mammoserve_client.client import Client
 from mammoserve_client.errors import Incomplete, SubmissionMismatch, UploadFailed
@@ -66,7 +67,7 @@ class Submission:
     _sent_lock: Lock = field(default_factory=Lock)
 
     def run(self) -> list[Batch]:
-        """Bring everything to the server, and close every batch. Returns them as they stand. Raises what ended it; run it again."""
+        """Bring everything to the server and close every batch. Whatever it raises, run it again: it goes on."""
         self._plan()
         with ThreadPoolExecutor(max_workers=self.options.workers, thread_name_prefix="upload") as pool:
             return [self._batch_send(planned, pool) for planned in self.journal.batches()]
@@ -74,9 +75,7 @@ class Submission:
     def wait(self) -> list[Batch]:
         """Follow all batches to their ends."""
         return [
-            self.client.batch_wait(
-                _made(planned), on_update=lambda batch, number=planned.number: self.watcher.batch(number, batch)
-            )
+            self.client.batch_wait(_made(planned), on_update=partial(self.watcher.batch, planned.number))
             for planned in self.journal.batches()
         ]
 
@@ -122,10 +121,15 @@ class Submission:
         self.client.batch_append(batch_id, items)
 
     def _batch_make(self, planned: PlannedBatch) -> Batch:
-        fields = {"priority": self.options.priority, "deployment": self.options.deployment, "duplicates": self.options.duplicates}
-        more = {"expires_after_seconds": self.options.expires_after_seconds} if self.options.expires_after_seconds else {}
+        fields: dict[str, Any] = {
+            "priority": self.options.priority,
+            "deployment": self.options.deployment,
+            "duplicates": self.options.duplicates,
+        }
+        if self.options.expires_after_seconds:
+            fields["expires_after_seconds"] = self.options.expires_after_seconds
         name = f"{self.options.name} · {planned.number + 1}" if self.options.name else ""
-        batch = self.client.batch_create(key=planned.key, name=name, **fields, **more)
+        batch = self.client.batch_create(key=planned.key, name=name, **fields)
         self.journal.batch_made(number=planned.number, batch_id=batch.id)
         return batch
 
@@ -198,7 +202,7 @@ def _groups(studies: Sequence[FolderStudy], options: Options) -> Iterator[list[F
 def submission_open(
     *, client: Client, server: str, folder: Path, journal: Path, options: Options, watcher: Watcher
 ) -> Submission:
-    """A submission, new or as its journal left it. Raises SubmissionMismatch. Close its journal, or remove it when all is done."""
+    """A submission, new or as its journal left it. Raises SubmissionMismatch. Close its journal; remove it when done."""
     identity = {"server": server.rstrip("/"), "folder": str(folder.resolve()), **options.identity()}
     return Submission(
         client=client, journal=Journal(journal, identity=identity), folder=folder.resolve(), options=options, watcher=watcher

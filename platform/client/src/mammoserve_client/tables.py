@@ -84,7 +84,6 @@ def row_of(source: str, item: ItemResult) -> dict[str, Any]:
     result, identifiers = item.result or {}, item.identifiers or {}
     package, study = result.get("package") or {}, result.get("study") or {}
     suspicion, threshold = study.get("suspicion"), (result.get("suspicion") or {}).get("threshold")
-    comparable = suspicion is not None and threshold is not None
     return {
         "source": source,
         "custom_id": item.custom_id,
@@ -93,7 +92,7 @@ def row_of(source: str, item: ItemResult) -> dict[str, Any]:
         "label": study.get("label"),
         "suspicion": suspicion,
         "threshold": threshold,
-        "above_threshold": suspicion > threshold if comparable else None,
+        "above_threshold": None if suspicion is None or threshold is None else suspicion > threshold,
         "package": package.get("name"),
         "package_version": package.get("version"),
         "package_digest": package.get("digest"),

@@ -53,7 +53,7 @@ class Attempts:
         self._call, self._policy, self._made = call, policy, 0
 
     def lost(self, error: httpx.TransportError) -> float:
-        """Seconds to wait after a lost connection. Raises Unreachable when it was the last try, the error itself where none is."""
+        """Seconds to wait after a lost connection. Raises Unreachable after the last try, the error itself where none is."""
         if not self._call.retry:
             raise error
         self._made += 1
