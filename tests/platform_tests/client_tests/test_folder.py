@@ -26,7 +26,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def dicom_write(path: Path, *, uid: str | None, syntax: str = ExplicitVRLittleEndian, undefined: bool = False) -> Path:
     dataset = Dataset()
-    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.2"
+    dataset.SOPClassUID = pydicom.uid.UID("1.2.840.10008.5.1.4.1.1.1.2")
     inner = Dataset()
     inner.CodeValue = "R-10226"
     deeper = Dataset()
@@ -44,7 +44,7 @@ def dicom_write(path: Path, *, uid: str | None, syntax: str = ExplicitVRLittleEn
             item["EquivalentCodeSequence"].is_undefined_length = True
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = dataset.SOPClassUID, "1.2.3"
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = dataset.SOPClassUID, pydicom.uid.UID("1.2.3")
     dataset.file_meta = meta
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
