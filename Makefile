@@ -81,6 +81,7 @@ check: static test  ## Everything above: what has to pass before a change is don
 fix: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Mend what a machine can: lint and formats
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	SECRET_KEY=for-this-alone $(BIN)/python platform/manage.py failure_guide > platform/docs/failures.md
 	cd frontend && $(NPM) run format --silent
 
 .PHONY: bench

@@ -100,6 +100,15 @@ _WORDS_BY_STATUS: dict[int, tuple[str, str, str, str]] = {
 }
 
 
+def transport_words() -> list[tuple[int, str, str, str]]:
+    """Status, code, detail and action of every failure that is about the request itself, `auth:` and `request:` codes alone."""
+    return [
+        (status, code, detail, action)
+        for status, (code, _, detail, action) in _WORDS_BY_STATUS.items()
+        if code.partition(":")[0] in {"auth", "request"}
+    ]
+
+
 class Problem(Exception):
     """A refusal that the caller is shown, word for word: nothing in it may come from a file's contents.
 
