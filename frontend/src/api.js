@@ -103,7 +103,7 @@ function jsonParse(text) {
 }
 
 /** `redirect`: whether a 401 means that the session ended (it does everywhere but on the login page). */
-function refuse({ status, text, retryAfter, redirect = true }) {
+export function refuse({ status, text, retryAfter, redirect = true }) {
   const problem = problemFrom({ status, body: jsonParse(text), retryAfterSeconds: retryAfterParse(retryAfter) });
   if (status === 401 && redirect) unauthenticatedHandler(problem);
   return problem;
@@ -113,8 +113,9 @@ function refuse({ status, text, retryAfter, redirect = true }) {
  * One request. Returns { status, data, etag, retryAfterSeconds }; `data` is null for 204 and 304.
  * Raises ApiProblem, ConnectionLost, or AbortError when `signal` fires.
  */
-export async function request(path, { method = 'GET', body, signal, etag, redirect } = {}) {
+export async function request(path, { method = 'GET', body, signal, etag, redirect, key } = {}) {
   const headers = { Accept: 'application/json' };
+  if (key) headers['Idempotency-Key'] = key;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET') headers['X-CSRFToken'] = csrfRead();
   if (etag) headers['If-None-Match'] = etag;
@@ -144,33 +145,8 @@ export async function request(path, { method = 'GET', body, signal, etag, redire
   return { status, data, etag: response.headers.get('ETag'), retryAfterSeconds: retryAfterParse(retryAfter) };
 }
 
-/**
- * Send a multipart form with progress, which fetch does not report. Returns { promise, abort }.
- * The promise resolves to { data, location } and rejects with ApiProblem, ConnectionLost or an AbortError.
- */
-export function upload(path, form, { onProgress }) {
-  const transfer = new XMLHttpRequest();
-  const promise = new Promise((resolve, reject) => {
-    transfer.open('POST', base + path);
-    transfer.setRequestHeader('Accept', 'application/json');
-    transfer.setRequestHeader('X-CSRFToken', csrfRead());
-    transfer.upload.addEventListener('progress', (event) => {
-      if (event.lengthComputable) onProgress({ sentBytes: event.loaded, totalBytes: event.total });
-    });
-    transfer.addEventListener('load', () => {
-      const { status, responseText: text } = transfer;
-      if (status >= 200 && status < 300) {
-        resolve({ data: jsonParse(text), location: transfer.getResponseHeader('Location') });
-      } else {
-        reject(refuse({ status, text, retryAfter: transfer.getResponseHeader('Retry-After') }));
-      }
-    });
-    transfer.addEventListener('error', () => reject(new ConnectionLost()));
-    transfer.addEventListener('abort', () => reject(new DOMException('stopped', 'AbortError')));
-    transfer.send(form);
-  });
-  return { promise, abort: () => transfer.abort() };
-}
+/** Headers of a change that something other than `request` sends. */
+export const changeHeaders = () => ({ 'X-CSRFToken': csrfRead() });
 
 const query = (parameters) => {
   const search = new URLSearchParams();
@@ -203,7 +179,8 @@ export const api = {
   jobCancel: (id) => request(`/jobs/${idPath(id)}/cancel`, { method: 'POST' }),
   jobRetry: (id) => request(`/jobs/${idPath(id)}/retry`, { method: 'POST' }),
   deploymentsList: (options) => request('/deployments', options),
-  studySubmit: (form, options) => upload('/studies', form, options),
+  /** `key`: sent again with the same one, nothing is made twice. */
+  studySubmit: (body, { key }) => request('/studies', { method: 'POST', body, key }),
 };
 
 /** The `cursor` of a page's `next` or `previous` address, whatever host it names. Null when there is no such page. */
