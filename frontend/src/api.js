@@ -145,6 +145,34 @@ export async function request(path, { method = 'GET', body, signal, etag, redire
   return { status, data, etag: response.headers.get('ETag'), retryAfterSeconds: retryAfterParse(retryAfter) };
 }
 
+/**
+ * Send a multipart form with progress, which fetch does not report. Returns { promise, abort }.
+ * The promise resolves to { data, location } and rejects with ApiProblem, ConnectionLost or an AbortError.
+ */
+export function upload(path, form, { onProgress }) {
+  const transfer = new XMLHttpRequest();
+  const promise = new Promise((resolve, reject) => {
+    transfer.open('POST', base + path);
+    transfer.setRequestHeader('Accept', 'application/json');
+    transfer.setRequestHeader('X-CSRFToken', csrfRead());
+    transfer.upload.addEventListener('progress', (event) => {
+      if (event.lengthComputable) onProgress({ sentBytes: event.loaded, totalBytes: event.total });
+    });
+    transfer.addEventListener('load', () => {
+      const { status, responseText: text } = transfer;
+      if (status >= 200 && status < 300) {
+        resolve({ data: jsonParse(text), location: transfer.getResponseHeader('Location') });
+      } else {
+        reject(refuse({ status, text, retryAfter: transfer.getResponseHeader('Retry-After') }));
+      }
+    });
+    transfer.addEventListener('error', () => reject(new ConnectionLost()));
+    transfer.addEventListener('abort', () => reject(new DOMException('stopped', 'AbortError')));
+    transfer.send(form);
+  });
+  return { promise, abort: () => transfer.abort() };
+}
+
 /** Headers of a change that something other than `request` sends. */
 export const changeHeaders = () => ({ 'X-CSRFToken': csrfRead() });
 
