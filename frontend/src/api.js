@@ -103,7 +103,7 @@ function jsonParse(text) {
 }
 
 /** `redirect`: whether a 401 means that the session ended (it does everywhere but on the login page). */
-function refuse({ status, text, retryAfter, redirect = true }) {
+export function refuse({ status, text, retryAfter, redirect = true }) {
   const problem = problemFrom({ status, body: jsonParse(text), retryAfterSeconds: retryAfterParse(retryAfter) });
   if (status === 401 && redirect) unauthenticatedHandler(problem);
   return problem;
@@ -113,8 +113,9 @@ function refuse({ status, text, retryAfter, redirect = true }) {
  * One request. Returns { status, data, etag, retryAfterSeconds }; `data` is null for 204 and 304.
  * Raises ApiProblem, ConnectionLost, or AbortError when `signal` fires.
  */
-export async function request(path, { method = 'GET', body, signal, etag, redirect } = {}) {
+export async function request(path, { method = 'GET', body, signal, etag, redirect, key } = {}) {
   const headers = { Accept: 'application/json' };
+  if (key) headers['Idempotency-Key'] = key;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET') headers['X-CSRFToken'] = csrfRead();
   if (etag) headers['If-None-Match'] = etag;
@@ -172,6 +173,9 @@ export function upload(path, form, { onProgress }) {
   return { promise, abort: () => transfer.abort() };
 }
 
+/** Headers of a change that something other than `request` sends. */
+export const changeHeaders = () => ({ 'X-CSRFToken': csrfRead() });
+
 export const query = (parameters) => {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
@@ -203,7 +207,8 @@ export const api = {
   jobCancel: (id) => request(`/jobs/${idPath(id)}/cancel`, { method: 'POST' }),
   jobRetry: (id) => request(`/jobs/${idPath(id)}/retry`, { method: 'POST' }),
   deploymentsList: (options) => request('/deployments', options),
-  studySubmit: (form, options) => upload('/studies', form, options),
+  /** `key`: sent again with the same one, nothing is made twice. */
+  studySubmit: (body, { key }) => request('/studies', { method: 'POST', body, key }),
 };
 
 /** The `cursor` of a page's `next` or `previous` address, whatever host it names. Null when there is no such page. */

@@ -92,7 +92,7 @@ def upload_fill(page: Page, folder: Path) -> None:
     page.goto("/upload")
     page.locator("#picker").set_input_files(paths)
     page.locator("#file-list canvas").nth(3).wait_for()
-    page.locator("#external-id").fill("case-0194")
+    page.locator("[name=external_id]").fill("case-0194")
 
 
 def photograph(browser: Browser, stack: Stack, folder: Path) -> None:

@@ -100,7 +100,7 @@ def upload(page: Page, files: list[Path], *, external_id: str) -> None:
     page.goto("/upload")
     page.locator("#picker").set_input_files([str(path) for path in files])
     expect(page.locator("#file-list > li")).to_have_count(len(files))
-    page.locator("#external-id").fill(external_id)
+    page.locator("[name=external_id]").fill(external_id)
     page.locator("#submit").click()
     expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
 

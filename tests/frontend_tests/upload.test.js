@@ -1,5 +1,7 @@
-import { problemsCount, studyProblems } from '@/upload-checks.js';
-import { formMake } from '@/upload-entry.js';
+import { problemsCount, studyProblems } from '@/upload/checks.js';
+import { submissionMake } from '@/upload/entry.js';
+import { filesOfDrop, filesOfPicker } from '@/upload/folder-drop.js';
+import { studiesOf } from '@/upload/grouping.js';
 
 const limits = { max_file_bytes: 1_000_000, max_files: 3 };
 let made = 0;
@@ -68,30 +70,59 @@ it('asks for the other half where only side or view is stated', () => {
   expect(texts(entry({ side: 'L' }))[0][0]).toMatch(/^warning: Half stated/);
 });
 
-it('sends sides and views aligned to the files, and leaves to the server what the header states', () => {
-  const file = (name) => new File(['x'], name);
-  const form = formMake(
-    [
-      entry({
-        file: file('1.dcm'),
-        name: '1.dcm',
-        source: 'header',
-        side: 'R',
-        view: 'CC',
-      }),
-      entry({
-        file: file('2.png'),
-        name: '2.png',
-        source: 'person',
-        side: 'L',
-        view: 'MLO',
-      }),
-      entry({ file: file('3.png'), name: '3.png' }),
-    ],
-    { externalId: 'ACC-1', priority: 'stat', deployment: '' },
-  );
-  expect(form.getAll('image_laterality')).toEqual(['', 'L', '']);
-  expect(form.getAll('view_position')).toEqual(['', 'MLO', '']);
-  expect(form.getAll('files').map(({ name }) => name)).toEqual(['1.dcm', '2.png', '3.png']);
-  expect([form.get('external_id'), form.get('priority'), form.has('deployment')]).toEqual(['ACC-1', 'stat', false]);
+it('sends sides and views aligned to the uploads, and leaves to the server what the header states', () => {
+  const own = [
+    entry({ source: 'header', side: 'R', view: 'CC' }),
+    entry({ source: 'person', side: 'L', view: 'MLO' }),
+    entry(),
+  ];
+  const given = { uploads: ['u1', 'u2', 'u3'], externalId: 'ACC-1', priority: 'stat', deployment: '' };
+  expect(submissionMake(own, given)).toEqual({
+    uploads: ['u1', 'u2', 'u3'],
+    image_laterality: ['', 'L', ''],
+    view_position: ['', 'MLO', ''],
+    priority: 'stat',
+    external_id: 'ACC-1',
+  });
+});
+
+it('sorts files into studies by header, and by folder where there is none', () => {
+  const chosen = [
+    { ...dicom({ studyInstanceUid: '1.1' }), folder: 'a/' },
+    { ...dicom({ studyInstanceUid: '1.2' }), folder: 'a/' },
+    { ...dicom({ studyInstanceUid: '1.1' }), folder: 'b/' },
+    entry({ folder: 'c/' }),
+    entry({ folder: 'd/' }),
+    entry({ folder: 'c/' }),
+  ];
+  const found = studiesOf(chosen).map(({ entries }) => entries.map((one) => chosen.indexOf(one)));
+  expect(found).toEqual([[0, 2], [1], [3, 5], [4]]);
+});
+
+const fileEntry = (name) => ({ isFile: true, name, file: (resolve) => resolve(new File(['x'], name)) });
+const folderEntry = (name, children) => ({
+  isFile: false,
+  name,
+  createReader: () => {
+    const rest = [...children];
+    return { readEntries: (resolve) => resolve(rest.splice(0, 1)) }; // one at a time, as readers may
+  },
+});
+
+it('opens dropped folders to any depth and leaves out what is no image', async () => {
+  const tree = folderEntry('case', [
+    fileEntry('2.dcm'),
+    fileEntry('DICOMDIR'),
+    folderEntry('deep', [fileEntry('1.dcm')]),
+  ]);
+  const items = [tree, fileEntry('loose.png'), fileEntry('.hidden')].map((one) => ({ webkitGetAsEntry: () => one }));
+  const found = await filesOfDrop({ items, files: [] });
+  expect(found.map(({ file, folder }) => folder + file.name)).toEqual(['case/2.dcm', 'case/deep/1.dcm', 'loose.png']);
+});
+
+it('knows the folder of files that a picker gives', () => {
+  const file = new File(['x'], 'rcc.png');
+  Object.defineProperty(file, 'webkitRelativePath', { value: 'cases/17/rcc.png' });
+  expect(filesOfPicker([file, new File(['x'], 'Thumbs.db')])).toEqual([{ file, folder: 'cases/17/' }]);
+  expect(filesOfPicker([new File(['x'], 'lcc.png')])[0].folder).toBe('');
 });

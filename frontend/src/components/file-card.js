@@ -1,7 +1,7 @@
 /** One chosen file on the upload page: thumbnail, facts, side and view, problems. Redrawn in parts so that selects keep focus. */
 import { viewPositions } from '../dicom/name-tokens.js';
 import { syntaxNames } from '../dicom/syntaxes.js';
-import { h } from '../dom.js';
+import { h, textSet } from '../dom.js';
 import { bytes, significant } from '../format.js';
 import { t } from '../strings/index.js';
 import { previewDraw } from './file-preview.js';
@@ -45,13 +45,24 @@ function select({ id, label, value, options, onChange }) {
   );
 }
 
-/** Returns { node, contentUpdate(), problemsUpdate(problems) }. `onChange(entry)` after a select; `onRemove(entry)`. */
+/**
+ * Returns { node, contentUpdate(), problemsUpdate(problems), progressUpdate(progress) }. `onChange(entry)` after a select;
+ * `onRemove(entry)`. `progress`: null, or { state: 'waiting' | 'sending' | 'arrived' | 'failed', sent }.
+ */
 export function fileCardCreate(entry, { onChange, onRemove }) {
   const thumb = h('div', { className: 'thumb' }, h('span', { className: 'skeleton thumb__skeleton' }));
   const facts = h('p', { className: 'file-card__facts' }, t('upload.reading'));
   const selects = h('div', { className: 'file-card__selects' });
   const source = h('p', { className: 'file-card__source' });
   const problems = h('ul', { className: 'file-card__problems' });
+  const meter = h('progress', {
+    className: 'meter',
+    max: 1,
+    value: 0,
+    'aria-label': t('upload.sentOf', { name: entry.name }),
+  });
+  const meterText = h('span', { className: 'file-card__sent' });
+  const progressPlace = h('div', { className: 'file-card__progress', hidden: true }, meter, meterText);
   const node = h(
     'li',
     { className: 'file-card', dataset: { key: entry.key } },
@@ -77,6 +88,7 @@ export function fileCardCreate(entry, { onChange, onRemove }) {
       facts,
       selects,
       source,
+      progressPlace,
       problems,
     ),
   );
@@ -133,6 +145,14 @@ export function fileCardCreate(entry, { onChange, onRemove }) {
       facts.replaceChildren(factsLine(entry), window ? h('span', { className: 'file-card__window' }, window) : '');
       if (entry.media) selectsDraw();
       sourceUpdate();
+    },
+    progressUpdate(progress) {
+      progressPlace.hidden = !progress;
+      if (!progress) return;
+      progressPlace.dataset.state = progress.state;
+      meter.value = entry.sizeBytes ? progress.sent / entry.sizeBytes : 1;
+      const values = { percent: Math.floor(meter.value * 100) };
+      textSet(meterText, t(`upload.transfer.${progress.state}`, values));
     },
     problemsUpdate(found) {
       const worst = found.some(({ level }) => level === 'error') ? 'error' : found.length ? 'warning' : 'ready';

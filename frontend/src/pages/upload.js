@@ -1,81 +1,120 @@
-/** Upload page: choose, look, state side and view, send with progress. What can be known before sending is said before. */
+/**
+ * Upload page: choose files or folders, look, state side and view, send with progress, pause and resume.
+ *
+ * What can be known before sending is said before. Each study goes by itself: it is submitted as soon as its files have arrived.
+ */
 import { api } from '../api.js';
 import { chromeStart } from '../components/chrome.js';
 import { fileCardCreate } from '../components/file-card.js';
-import { icon } from '../components/icons.js';
+import { problemLine, studyGroupCreate } from '../components/study-group.js';
 import { toast, toastCarry } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
 import { bytes } from '../format.js';
 import { jobPath } from '../navigation.js';
 import { plural, t } from '../strings/index.js';
-import { problemsCount, studyProblems } from '../upload-checks.js';
-import { entryCreate, entryRead, formMake } from '../upload-entry.js';
+import { problemsCount, studyProblems } from '../upload/checks.js';
+import { entryCreate, entryRead, submissionMake } from '../upload/entry.js';
+import { filesOfDrop, filesOfPicker } from '../upload/folder-drop.js';
+import { studiesOf } from '../upload/grouping.js';
+import { transfersCreate } from '../upload/transfers.js';
 
-const externalIdPattern = /^[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}$/; // the server's rule: nothing a name could hide in
 const entries = [];
 const cards = new Map();
+const groups = new Map(); // key of a study → its group, as long as it has files
+const accepted = new Map(); // key of a study → its job
+const transfers = transfersCreate();
 let limits = {};
-let transfer = null;
+let sending = null; // { began, total } while files are on their way
 
-function reviewShow() {
-  const found = studyProblems(
-    entries.filter(({ state }) => state === 'ready'),
-    limits,
-  );
-  for (const entry of entries) {
-    const own = found.byKey.get(entry.key) ?? [];
-    const fromServer = entry.serverProblem ? [{ level: 'error', text: entry.serverProblem }] : [];
-    cards.get(entry.key).problemsUpdate([...fromServer, ...own]);
+const open = () => studiesOf(entries).filter(({ key }) => !accepted.has(key));
+
+/** Groups follow the entries: a header that was read may move a file into its study. */
+function groupsShow() {
+  const studies = studiesOf(entries);
+  for (const [key, group] of groups) {
+    if (studies.some((study) => study.key === key)) continue;
+    group.node.remove();
+    groups.delete(key);
+    accepted.delete(key);
   }
-  const { errors, warnings } = problemsCount(found);
-  const stopping = errors > 0 || found.study.some(({ level }) => level === 'error');
-  const reading = entries.some(({ state }) => state === 'reading');
-  const lines = found.study.map(({ level, text }) => ({ level, text }));
-  if (errors) lines.push({ level: 'error', text: plural('upload.fixFirst', errors) });
-  if (warnings) lines.push({ level: 'warning', text: plural('upload.warnings', warnings) });
-  if (!lines.length && entries.length) lines.push({ level: 'ready', text: plural('upload.ready', entries.length) });
-  const icons = { error: 'xCircle', warning: 'warning', ready: 'check' };
-  const state = byId('upload-state');
-  if (state.textContent !== lines.map(({ text }) => text).join('')) {
-    state.replaceChildren(
-      ...lines.map(({ level, text }) => h('p', { className: `problem problem--${level}` }, icon(icons[level]), text)),
-    );
-  }
-  byId('submit').disabled = Boolean(transfer) || reading || stopping || entries.length === 0;
-  byId('remove-all').hidden = entries.length === 0;
-  byId('no-files').hidden = entries.length > 0;
-  textSet(byId('files-count'), entries.length ? `· ${plural('upload.count', entries.length)}` : '');
+  studies.forEach(({ key, entries: own }, index) => {
+    if (!groups.has(key)) groups.set(key, studyGroupCreate({ onRetry: () => studySend(key) }));
+    const group = groups.get(key);
+    group.headShow({ number: index + 1, of: studies.length, images: own.length });
+    if (byId('studies').children[index] !== group.node) {
+      byId('studies').insertBefore(group.node, byId('studies').children[index] ?? null);
+    }
+    for (const { key: entryKey } of own) {
+      const { node } = cards.get(entryKey);
+      if (node.parentNode !== group.list) group.list.append(node);
+    }
+  });
 }
 
-function problemHide() {
-  byId('upload-problem').hidden = true;
+function reviewShow() {
+  groupsShow();
+  const studies = open();
+  const totals = { errors: 0, warnings: 0, study: 0 };
+  for (const { key, entries: own } of studies) {
+    const found = studyProblems(
+      own.filter(({ state }) => state === 'ready'),
+      limits,
+    );
+    for (const entry of own) {
+      const fromServer = entry.serverProblem ? [{ level: 'error', text: entry.serverProblem }] : [];
+      cards.get(entry.key).problemsUpdate([...fromServer, ...(found.byKey.get(entry.key) ?? [])]);
+    }
+    groups.get(key).problemsShow(found.study);
+    const counts = problemsCount(found);
+    totals.errors += counts.errors;
+    totals.warnings += counts.warnings;
+    totals.study += found.study.filter(({ level }) => level === 'error').length;
+  }
+  stateShow(studies, totals);
+}
+
+function stateShow(studies, { errors, warnings, study }) {
+  const read = entries.filter(({ state }) => state !== 'reading').length;
+  const reading = read < entries.length;
+  const images = studies.flatMap(({ entries: own }) => own).length;
+  const lines = [];
+  if (reading) lines.push({ level: 'ready', text: t('upload.readingMany', { n: read, of: entries.length }) });
+  if (errors) lines.push({ level: 'error', text: plural('upload.fixFirst', errors) });
+  if (warnings) lines.push({ level: 'warning', text: plural('upload.warnings', warnings) });
+  if (!lines.length && images) lines.push({ level: 'ready', text: plural('upload.ready', images) });
+  const place = byId('upload-state');
+  if (place.textContent !== lines.map(({ text }) => text).join('')) place.replaceChildren(...lines.map(problemLine));
+  byId('submit').disabled = Boolean(sending) || reading || errors > 0 || study > 0 || images === 0;
+  textSet(byId('submit'), sending ? t('upload.submitting') : plural('upload.submit', Math.max(1, studies.length)));
+  byId('remove-all').hidden = entries.length === 0;
+  byId('no-files').hidden = entries.length > 0;
+  const counts = [plural('upload.studiesCount', studies.length), plural('upload.count', images)];
+  textSet(byId('files-count'), images ? `· ${counts.join(', ')}` : '');
 }
 
 function entryRemove(entry) {
-  if (transfer) return;
+  if (sending) return;
   const index = entries.indexOf(entry);
   entries.splice(index, 1);
   cards.get(entry.key).node.remove();
   cards.delete(entry.key);
-  problemHide();
   reviewShow();
   const neighbour = entries[Math.min(index, entries.length - 1)];
   const target = neighbour ? cards.get(neighbour.key).node.querySelector('.btn-ghost') : byId('pick');
   target.focus();
 }
 
-async function filesAdd(files) {
-  if (transfer) return;
-  problemHide();
-  const added = [...files].map(entryCreate);
+async function filesAdd(found) {
+  if (sending) return;
+  byId('upload-done').hidden = true;
+  const added = found.map(({ file, folder }) => entryCreate(file, folder));
   for (const entry of added) {
-    const card = fileCardCreate(entry, { onChange: reviewShow, onRemove: entryRemove });
-    cards.set(entry.key, card);
+    cards.set(entry.key, fileCardCreate(entry, { onChange: reviewShow, onRemove: entryRemove }));
     entries.push(entry);
-    byId('file-list').append(card.node);
   }
   reviewShow();
   for (const entry of added) {
+    if (!cards.has(entry.key)) continue;
     await entryRead(entry, { maximumBytes: limits.max_file_bytes });
     if (!cards.has(entry.key)) continue; // removed while it was read
     await cards.get(entry.key).contentUpdate();
@@ -101,99 +140,175 @@ function dropAttach() {
     depth = Math.max(0, depth - 1);
     if (depth === 0) over(false);
   });
-  document.addEventListener('drop', (event) => {
+  document.addEventListener('drop', async (event) => {
     event.preventDefault();
     depth = 0;
     over(false);
-    filesAdd(event.dataTransfer.files);
+    try {
+      await filesAdd(await filesOfDrop(event.dataTransfer));
+    } catch {
+      // a folder's reader rejects with a DOMException that says only that it could not be read
+      toast({ kind: 'danger', title: t('upload.foldersUnreadable') });
+    }
   });
-  byId('pick').addEventListener('click', () => byId('picker').click());
-  byId('picker').addEventListener('change', (event) => {
-    filesAdd(event.target.files);
-    event.target.value = '';
-  });
-}
-
-/** A refusal of the whole request, beside the button; of one file (its number in the problem), at that file too. */
-function problemShow(problem) {
-  for (const { fileIndex, message } of problem.errors ?? []) {
-    const entry = entries[fileIndex];
-    if (entry) entry.serverProblem = `${problem.title} — ${message}`;
+  for (const [button, picker] of [
+    ['pick', 'picker'],
+    ['pick-folder', 'folder-picker'],
+  ]) {
+    byId(button).addEventListener('click', () => byId(picker).click());
+    byId(picker).addEventListener('change', (event) => {
+      filesAdd(filesOfPicker(event.target.files));
+      event.target.value = '';
+    });
   }
-  const place = byId('upload-problem');
-  place.replaceChildren(
-    h('p', { className: 'upload__problem-title' }, icon('xCircle'), problem.title),
-    ...problem.sentences.map((sentence) => h('p', {}, sentence)),
-    h('p', { className: 'upload__problem-code' }, h('code', {}, problem.code)),
-  );
-  place.hidden = false;
-  place.focus();
-  // the whole reason stands beside the form; the toast says only that there is one
-  toast({ kind: 'danger', title: problem.title, sentences: [problem.detail].filter(Boolean), code: problem.code });
 }
 
-function busySet(busy) {
-  for (const control of byId('upload-form').querySelectorAll('select, input, .btn-ghost, #pick, #remove-all')) {
+function progressShow() {
+  if (!sending) return;
+  const done = entries.reduce((sum, { transfer }) => sum + (transfer?.sent ?? 0), 0);
+  byId('progress-bar').value = sending.total ? done / sending.total : 1;
+  const seconds = Math.max(0.001, (performance.now() - sending.began) / 1000);
+  const values = { done: bytes(done), total: bytes(sending.total), rate: bytes(done / seconds) };
+  textSet(byId('progress-text'), t(transfers.paused ? 'upload.paused' : 'upload.sent', values));
+}
+
+function busySet() {
+  const busy = Boolean(sending);
+  for (const control of byId('upload-form').querySelectorAll(
+    'select, input, .btn-ghost, #pick, #pick-folder, #remove-all',
+  )) {
     control.disabled = busy;
   }
-  byId('stop').hidden = !busy;
-  byId('upload-progress').hidden = !busy;
-  textSet(byId('submit'), t(busy ? 'upload.submitting' : 'upload.submit'));
+  for (const id of ['stop', 'pause', 'upload-progress']) byId(id).hidden = !busy;
+  textSet(byId('pause'), t('upload.pause'));
 }
 
-function progressCreate() {
-  const began = performance.now();
-  return ({ sentBytes, totalBytes }) => {
-    byId('progress-bar').value = sentBytes / totalBytes;
-    const seconds = Math.max(0.001, (performance.now() - began) / 1000);
-    const values = { done: bytes(sentBytes), total: bytes(totalBytes), rate: bytes(sentBytes / seconds) };
-    const words = sentBytes < totalBytes ? t('upload.sent', values) : t('upload.processing');
-    textSet(byId('progress-text'), words);
+/** Resolves to the upload's id; an upload that has arrived already is not sent twice. */
+function entrySend(entry) {
+  const show = (state, sent) => {
+    entry.transfer = { ...entry.transfer, state, sent };
+    cards.get(entry.key)?.progressUpdate(entry.transfer);
+    progressShow();
   };
+  if (entry.transfer?.id) return Promise.resolve(entry.transfer.id);
+  show('waiting', entry.transfer?.sent ?? 0);
+  return new Promise((resolve, reject) => {
+    transfers.add({
+      file: entry.file,
+      fingerprint: entry.fingerprint,
+      onProgress: (sent) => show('sending', sent),
+      onDone: (id) => {
+        show('arrived', entry.sizeBytes);
+        entry.transfer.id = id;
+        resolve(id);
+      },
+      onFailed: (problem) => {
+        show('failed', entry.transfer.sent);
+        reject(problem);
+      },
+    });
+  });
 }
 
-function externalIdCheck() {
-  const field = byId('external-id');
-  const value = field.value.trim();
-  const good = !value || externalIdPattern.test(value);
-  field.classList.toggle('is-invalid', !good);
-  field.setAttribute('aria-invalid', String(!good));
-  textSet(byId('external-id-hint'), t(good ? 'upload.externalIdHint' : 'upload.externalIdInvalid'));
-  if (!good) field.focus();
-  return good;
+function refusedShow(group, own, problem) {
+  for (const { fileIndex, message } of problem.errors ?? []) {
+    if (own[fileIndex]) own[fileIndex].serverProblem = `${problem.title} — ${message}`;
+  }
+  group.stateShow('refused', { problem });
+}
+
+/** One study: its files, then itself. Returns true when it was accepted. */
+async function studySend(key) {
+  const own = studiesOf(entries).find((study) => study.key === key)?.entries ?? [];
+  const group = groups.get(key);
+  for (const entry of own) entry.serverProblem = null;
+  group.key ??= crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+  const alone = !sending;
+  if (alone) sendingBegin(own);
+  group.stateShow('sending');
+  try {
+    const uploads = await Promise.all(own.map(entrySend));
+    group.stateShow('checking');
+    const { data } = await api.studySubmit(
+      submissionMake(own, {
+        uploads,
+        externalId: group.externalId,
+        priority: byId('upload-form').elements.priority.value,
+        deployment: byId('deployment').value,
+      }),
+      { key: group.key },
+    );
+    accepted.set(key, data.job.id);
+    group.stateShow('accepted', { jobId: data.job.id });
+    return true;
+  } catch (problem) {
+    group.key = null; // mended and sent again, it is another request
+    for (const entry of own) if (problem.status >= 400) entry.transfer = null; // the server gave the uploads up with the refusal
+    refusedShow(group, own, problem);
+    return false;
+  } finally {
+    if (alone) sendingEnd();
+  }
+}
+
+function sendingBegin(own) {
+  sending = { began: performance.now(), total: own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+  busySet();
+  reviewShow();
+}
+
+function sendingEnd() {
+  sending = null;
+  busySet();
+  for (const [key, group] of groups) group.busySet(accepted.has(key));
+  reviewShow();
 }
 
 async function send(event) {
   event.preventDefault();
-  if (byId('submit').disabled || entries.length === 0) return;
-  problemHide();
-  if (!externalIdCheck()) return;
-  for (const entry of entries) entry.serverProblem = null;
-  const form = formMake(entries, {
-    externalId: byId('external-id').value.trim(),
-    priority: byId('upload-form').elements.priority.value,
-    deployment: byId('deployment').value,
-  });
-  busySet(true);
-  transfer = api.studySubmit(form, { onProgress: progressCreate() });
-  reviewShow();
-  try {
-    const { data } = await transfer.promise;
+  const studies = open();
+  if (byId('submit').disabled || !studies.length) return;
+  if (!studies.every(({ key }) => groups.get(key).externalIdGood())) return;
+  sendingBegin(studies.flatMap(({ entries: own }) => own));
+  const good = await Promise.all(studies.map(({ key }) => studySend(key)));
+  if (!sending) return; // stopped
+  sendingEnd();
+  const refused = good.filter((one) => !one).length;
+  if (!refused && accepted.size === 1) {
     toastCarry({ kind: 'success', title: t('upload.accepted'), sentences: [] });
-    window.removeEventListener('beforeunload', leavingWarn);
-    location.assign(jobPath(data.job.id));
+    location.assign(jobPath([...accepted.values()][0]));
     return;
-  } catch (error) {
-    transfer = null;
-    busySet(false);
-    if (error.name === 'AbortError') toast({ kind: 'info', title: t('upload.stopped') });
-    else problemShow(error);
   }
-  reviewShow();
+  doneShow(refused);
 }
 
-function leavingWarn(event) {
-  if (transfer) event.preventDefault();
+function doneShow(refused) {
+  const words = refused ? plural('upload.someRefused', refused) : plural('upload.allAccepted', accepted.size);
+  const place = byId('upload-done');
+  place.replaceChildren(
+    problemLine({ level: refused ? 'error' : 'ready', text: words }),
+    accepted.size ? h('a', { className: 'btn btn-outline-primary', href: '/' }, t('upload.openWorklist')) : '',
+  );
+  place.hidden = false;
+  place.focus();
+}
+
+async function stop() {
+  await transfers.stop();
+  for (const entry of entries) {
+    if (entry.transfer && !entry.transfer.id) entry.transfer = null;
+    cards.get(entry.key)?.progressUpdate(entry.transfer ?? null);
+  }
+  for (const [key, group] of groups) if (!accepted.has(key)) group.stateShow('idle');
+  sendingEnd();
+  toast({ kind: 'info', title: t('upload.stopped') });
+}
+
+async function pauseToggle() {
+  if (transfers.paused) transfers.resume();
+  else await transfers.pause();
+  textSet(byId('pause'), t(transfers.paused ? 'upload.resume' : 'upload.pause'));
+  progressShow();
 }
 
 async function deploymentsShow() {
@@ -213,11 +328,12 @@ async function start() {
   dropAttach();
   reviewShow();
   byId('upload-form').addEventListener('submit', send);
-  byId('stop').addEventListener('click', () => transfer?.abort());
+  byId('stop').addEventListener('click', stop);
+  byId('pause').addEventListener('click', pauseToggle);
   byId('remove-all').addEventListener('click', () => {
     for (const entry of [...entries]) entryRemove(entry);
   });
-  window.addEventListener('beforeunload', leavingWarn);
+  window.addEventListener('beforeunload', (event) => sending && event.preventDefault());
   const session = await chromeStart();
   limits = session.limits ?? {};
   if (limits.max_files && limits.max_file_bytes) {

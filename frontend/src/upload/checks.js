@@ -4,8 +4,8 @@
  * Errors stop the upload because the server is certain to refuse; warnings do not, because the server has the last word.
  * An entry: { key, name, sizeBytes, media, fingerprint, facts | null, headerError, side, view, source }.
  */
-import { bytes } from './format.js';
-import { t } from './strings/index.js';
+import { bytes } from '../format.js';
+import { t } from '../strings/index.js';
 
 const mammography = new Set(['MG', 'RG', 'CR', 'DX', 'SC', 'OT']);
 

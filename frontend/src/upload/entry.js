@@ -1,15 +1,17 @@
 /** Reads one chosen file into an entry of the upload page: kind, fingerprint, side and view, preview source. Draws nothing. */
-import { previewRequest } from './dicom/preview-client.js';
-import { nameTokensRead } from './dicom/name-tokens.js';
-import { mediaSniff } from './dicom/sniff.js';
+import { previewRequest } from '../dicom/preview-client.js';
+import { nameTokensRead } from '../dicom/name-tokens.js';
+import { mediaSniff } from '../dicom/sniff.js';
 
 let count = 0;
 
-export function entryCreate(file) {
+/** `folder`: where it lay, relative to what was chosen; pictures of one folder are one study. */
+export function entryCreate(file, folder = '') {
   count += 1;
   return {
     key: `file-${count}`,
     file,
+    folder,
     name: file.name,
     sizeBytes: file.size,
     state: 'reading',
@@ -68,16 +70,15 @@ export async function entryRead(entry, { maximumBytes }) {
   entry.state = 'ready';
 }
 
-/** The fields the server takes beside each file. What the DICOM header states itself is left for the server to read. */
-export function formMake(entries, { externalId, priority, deployment }) {
-  const form = new FormData();
-  for (const entry of entries) {
-    form.append('image_laterality', entry.source === 'header' ? '' : entry.side);
-    form.append('view_position', entry.source === 'header' ? '' : entry.view);
-  }
-  if (externalId) form.append('external_id', externalId);
-  form.append('priority', priority);
-  if (deployment) form.append('deployment', deployment);
-  for (const entry of entries) form.append('files', entry.file, entry.name);
-  return form;
+/** What is said beside the uploads of a study. What a DICOM header states itself is left for the server to read. */
+export function submissionMake(entries, { uploads, externalId, priority, deployment }) {
+  const stated = (entry, value) => (entry.source === 'header' ? '' : value);
+  return {
+    uploads,
+    image_laterality: entries.map((entry) => stated(entry, entry.side)),
+    view_position: entries.map((entry) => stated(entry, entry.view)),
+    priority,
+    ...(externalId && { external_id: externalId }),
+    ...(deployment && { deployment }),
+  };
 }
