@@ -243,7 +243,8 @@ async function studySend(key) {
     return true;
   } catch (problem) {
     group.key = null; // mended and sent again, it is another request
-    for (const entry of own) if (problem.status >= 400) entry.transfer = null; // the server gave the uploads up with the refusal
+    // A refused study keeps its uploads at the server; only those that it no longer knows are sent again.
+    if (problem.code === 'input:unknown_upload') for (const entry of own) entry.transfer = null;
     refusedShow(group, own, problem);
     return false;
   } finally {
