@@ -102,6 +102,7 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("model:not_deterministic", "Answers change by themselves", "The model answers differently when the same image is given twice.", "Export the model in inference mode, without dropout or random operators."),
     Failure("model:heatmap_flat", "Heatmaps are flat", "The heatmaps are the same everywhere, or below zero, so they show nothing.", "Choose another CAM layer and build the package again."),
     Failure("model:heatmap_wrong", "Heatmaps are not what they claim", "The heatmaps are not the model's gradients at the CAM layer, so they would explain something else.", "Build the package again so that its maps are made from its own graph."),
+    Failure("model:not_buildable", "No package can be made", "No model package can be made of this file and this form.", "Read the detail: it names what does not fit; correct the form, or export the model in another way."),
     # system: the operator must act
     Failure("system:worker_lost", "Worker lost", "The worker stopped while it held this job, as often as is allowed.", "Retry the job; tell the operator if it happens again.", retryable=True),
     Failure("system:timeout", "Took too long", "The job ran longer than any study should.", "Retry the job; tell the operator if it happens again.", retryable=True),
