@@ -71,6 +71,9 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("input:request_decided", "Already decided", "The request has been decided, applied or withdrawn.", "Make a new request."),
     Failure("input:needs_second_person", "Second person needed", "Whoever asked for the change cannot approve it.", "Ask another administrator."),
     Failure("input:deployment_moved", "The deployment has moved", "The deployment no longer serves what it served when the change was asked for.", "Look at what serves now and make a new request."),
+    Failure("input:not_an_archive", "Not a zip archive", "The file is not a zip archive, or it is damaged or cut short.", "Send the package as a zip archive, as a download of it gives one."),
+    Failure("input:archive_refused", "Archive refused", "The archive holds what a model package may not: a link, a path outside it, a name twice, an encrypted entry, or files that its manifest does not list.", "Make the archive anew from the package's folder and nothing else."),
+    Failure("input:package_in_service", "Package in service", "The package is in service, or runs as a candidate, so it cannot be archived.", "Put another package in its place first; the detail names the deployments."),
     # model: the administrator must act
     Failure("model:not_validated", "Not validated", "The package has not passed a validation, so it cannot be put in service.", "Validate it and wait for the report."),
     Failure("model:validation_failed", "Validation failed", "The package failed its latest validation, so it cannot be put in service.", "Read the report; mend the package, or validate again if the worker was at fault."),
