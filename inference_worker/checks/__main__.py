@@ -37,6 +37,8 @@ from inference_worker.settings import WorkerSettings
 from model_registry.packaging import Package, package_read
 from model_registry.preprocessing.golden import GoldenFailure, golden_tensor
 
+Say = Callable[[dict[str, Any]], None]
+
 _DETAIL_MAXIMUM = 1500
 
 
@@ -44,20 +46,31 @@ def main() -> int:
     request = ChildRequest(**json.load(sys.stdin))
     child_begin(request.parent)
     settings = settings_unpack(request.settings)
-    package = package_read(request.folder)
-    bare_bytes = resident_memory_bytes()
-    images: list[Array] = []
-    _item("preprocessing", lambda: _preprocessing(package, images))
-    sessions: list[ModelSession] = []
-    _item("session", lambda: _session(package, settings, sessions))
-    if images and sessions:
-        _answers(package, settings, sessions[-1], images, bare_bytes, limit_bytes=request.memory_bytes)
+    carry_out(package=package_read(request.folder), settings=settings, limit_bytes=request.memory_bytes, say=_say)
     _say({"end": True})
     return 0
 
 
+def carry_out(*, package: Package, settings: WorkerSettings, limit_bytes: int, say: Say) -> None:
+    """Every item that needs the model to run, in this very process. `say` takes each line of the report."""
+    bare_bytes = resident_memory_bytes()
+    images: list[Array] = []
+    _item(say, "preprocessing", lambda: _preprocessing(package, images))
+    sessions: list[ModelSession] = []
+    _item(say, "session", lambda: _session(package, settings, sessions, say))
+    if images and sessions:
+        _answers(package, settings, sessions[-1], images, say, bare_bytes=bare_bytes, limit_bytes=limit_bytes)
+
+
 def _answers(
-    package: Package, settings: WorkerSettings, session: ModelSession, images: list[Array], bare_bytes: int, *, limit_bytes: int
+    package: Package,
+    settings: WorkerSettings,
+    session: ModelSession,
+    images: list[Array],
+    say: Say,
+    *,
+    bare_bytes: int,
+    limit_bytes: int,
 ) -> None:
     """Every item that looks at answers, each by itself."""
     manifest, run = package.manifest, session.run
@@ -66,8 +79,9 @@ def _answers(
     def alone() -> list[ModelOutput]:
         return [run(image[np.newaxis]).image(0) for image in images]
 
-    _item("golden", lambda: _golden(package, settings, session))
+    _item(say, "golden", lambda: _golden(package, session))
     _item(
+        say,
         "performance",
         lambda: performance_check(
             run=run,
@@ -75,17 +89,17 @@ def _answers(
             batch_sizes=batch_sizes,
             bare_bytes=bare_bytes,
             limit_bytes=limit_bytes,
-            measured=lambda line: _say({"performance": line}),
+            measured=lambda line: say({"performance": line}),
         ),
     )
     extreme = extreme_images(images)
     named = {f"golden {index}": image for index, image in enumerate(images, start=1)}
-    _item("finite", lambda: finite_check(run=run, images=named | extreme))
-    _item("probabilities", lambda: probabilities_check(run=run, images=images, manifest=manifest))
-    _item("batch_independence", lambda: batch_check(run=run, images=images, batch_sizes=batch_sizes))
-    _item("determinism", lambda: determinism_check(run=run, images=images, batch_size=batch_sizes[-1]))
-    _item("heatmaps", lambda: heatmaps_check(outputs=alone(), manifest=manifest))
-    _item("heatmap_gradients", lambda: gradients_check(package=package, images=images, outputs=alone()))
+    _item(say, "finite", lambda: finite_check(run=run, images=named | extreme))
+    _item(say, "probabilities", lambda: probabilities_check(run=run, images=images, manifest=manifest))
+    _item(say, "batch_independence", lambda: batch_check(run=run, images=images, batch_sizes=batch_sizes))
+    _item(say, "determinism", lambda: determinism_check(run=run, images=images, batch_size=batch_sizes[-1]))
+    _item(say, "heatmaps", lambda: heatmaps_check(outputs=alone(), manifest=manifest))
+    _item(say, "heatmap_gradients", lambda: gradients_check(package=package, images=images, outputs=alone()))
 
 
 def _preprocessing(package: Package, images: list[Array]) -> CheckItem:
@@ -119,12 +133,12 @@ def _preprocessing(package: Package, images: list[Array]) -> CheckItem:
     return CheckItem("preprocessing", Verdict.PASSED, detail, figures=figures)
 
 
-def _session(package: Package, settings: WorkerSettings, sessions: list[ModelSession]) -> CheckItem:
+def _session(package: Package, settings: WorkerSettings, sessions: list[ModelSession], say: Say) -> CheckItem:
     """A session on the provider that the worker would serve with: the first that reproduces the golden inputs."""
     started = time.monotonic()
     for session in sessions_by_preference(package=package, settings=settings):
         sessions[:] = [session]  # one at a time: the one before frees its memory
-        _say({"provider": session.choice.name})
+        say({"provider": session.choice.name})
         if _misses_golden(package, session) is None:
             break
     choice = sessions[-1].choice
@@ -143,7 +157,7 @@ def _misses_golden(package: Package, session: ModelSession) -> str | None:
     return None
 
 
-def _golden(package: Package, settings: WorkerSettings, session: ModelSession) -> CheckItem:
+def _golden(package: Package, session: ModelSession) -> CheckItem:
     golden_check(package=package, run=session.run)
     detail = f"{len(package.manifest.golden)} inputs answered as promised, on {session.choice.name}"
     figures = {"inputs": len(package.manifest.golden), "tolerance": max(case.tolerance for case in package.manifest.golden)}
@@ -152,9 +166,9 @@ def _golden(package: Package, settings: WorkerSettings, session: ModelSession) -
     return CheckItem("golden", Verdict.PASSED, detail, figures=figures)
 
 
-def _item(name: str, action: Callable[[], CheckItem]) -> None:
+def _item(say: Say, name: str, action: Callable[[], CheckItem]) -> None:
     """Carry one item out and say what it found; whatever it raises is its finding."""
-    _say({"begin": name})
+    say({"begin": name})
     started = time.monotonic()
     try:
         item = action()
@@ -164,7 +178,7 @@ def _item(name: str, action: Callable[[], CheckItem]) -> None:
         item = CheckItem(name, Verdict.FAILED, "no more memory", "model:out_of_memory")
     except Exception as error:  # noqa: BLE001 - a stranger's model; the engine's errors share no base
         item = CheckItem(name, Verdict.FAILED, f"{type(error).__name__}: {str(error)[:_DETAIL_MAXIMUM]}", "model:run_failed")
-    _say({"item": item_pack(dataclasses.replace(item, seconds=round(time.monotonic() - started, 3)))})
+    say({"item": item_pack(dataclasses.replace(item, seconds=round(time.monotonic() - started, 3)))})
 
 
 def _say(line: dict[str, Any]) -> None:
