@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
+from inference_worker.checks.__main__ import carry_out
+from inference_worker.checks.request import item_unpack
+from inference_worker.contract.checks import CheckItem
 from model_registry.building.facts import facts_from, package_facts, parameters_count
 from model_registry.building.golden import golden_prepare
 from model_registry.building.onnx_import import Wishes, classifier_import
 from model_registry.building.package_build import package_build
 from model_registry.packaging import Package, package_verify, package_write
 from model_registry.preprocessing.golden import golden_tensor
-from tests.inference_worker_tests.factories import PROFILE, png, square_image
+from tests.inference_worker_tests.factories import PROFILE, png, settings_for, square_image
 
 LABELS = ("normal", "benign", "malignant")
 GOLDEN = (
@@ -103,6 +107,16 @@ def changed_package(
         if regolden:
             contents |= golden_answers(model, package)
     return package_verify(package_write(folder=folder, manifest=fields, contents=contents).folder)
+
+
+def items_of(package: Package, folder: Path, **environ: str) -> list[CheckItem]:
+    """What the child of a validation would find, without a child. In a thread of its own: the engine sets the processor's
+    floating-point mode for the thread that it runs in."""
+    lines: list[dict[str, Any]] = []
+    settings = settings_for(folder, **environ)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(carry_out, package=package, settings=settings, limit_bytes=2**30, say=lines.append).result()
+    return [item_unpack(line["item"]) for line in lines if "item" in line]
 
 
 def golden_answers(model: onnx.ModelProto, package: Package) -> dict[str, bytes]:

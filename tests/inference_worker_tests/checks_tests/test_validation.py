@@ -19,15 +19,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from inference_worker.checks import validation
-from inference_worker.checks.__main__ import carry_out
 from inference_worker.checks.child_process import CheckAbandoned
-from inference_worker.checks.request import item_unpack
 from inference_worker.checks.validation import validation_run
 from inference_worker.contract.checks import VALIDATION_ITEMS, CheckOrder, CheckReport, CheckTask
 from inference_worker.contract.failures import CATALOGUE, CodedError
 from model_registry.packaging import Package
-from tests.inference_worker_tests.checks_tests.packages import changed_package, output_becomes, sound_package
-from tests.inference_worker_tests.factories import Bench, package_key, settings_for
+from tests.inference_worker_tests.checks_tests.packages import changed_package, items_of, output_becomes, sound_package
+from tests.inference_worker_tests.factories import Bench, package_key
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +49,7 @@ def judge(tmp_path: Path) -> Iterator[Callable[..., CheckReport]]:
 
 
 def items_here(package: Package, folder: Path) -> CheckReport:
-    """What the child would find, without a child."""
-    lines: list[dict[str, Any]] = []
-    carry_out(package=package, settings=settings_for(folder), limit_bytes=2**30, say=lines.append)
-    items = tuple(item_unpack(line["item"]) for line in lines if "item" in line)
+    items = tuple(items_of(package, folder))
     return CheckReport(passed=all(item.verdict != "failed" for item in items), items=items, provider="cpu", software={})
 
 
