@@ -161,12 +161,12 @@ def test_a_faulty_graph_fails_at_its_item(
 
 
 def test_wrong_golden_answers_fail_the_golden_item_alone(sound: Package, tmp_path: Path) -> None:
-    report = items_here(changed_package(sound, tmp_path / "shifted", graph=_shift_bias, regolden=False), tmp_path)
+    report = items_here(changed_package(sound, tmp_path / "shifted", graph=shifted_bias, regolden=False), tmp_path)
     assert failures(report) == {"golden": "model:golden_mismatch"}
     assert "logits differs by" in next(item.detail for item in report.items if item.name == "golden")
 
 
-def _shift_bias(model: onnx.ModelProto) -> None:
+def shifted_bias(model: onnx.ModelProto) -> None:
     (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "b3"]
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32([0.5, 0, 0]), "b3"))
 
@@ -219,7 +219,7 @@ def test_a_model_above_the_worker_memory_is_refused(sound: Package, judge: Calla
     assert failures(report) == {"size": "model:out_of_memory"}
 
 
-def _endless(model: onnx.ModelProto) -> None:
+def endless(model: onnx.ModelProto) -> None:
     """A loop of 2^62 rounds between the logits and their output."""
     body = helper.make_graph(
         [
@@ -267,7 +267,7 @@ def _greedy(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("graph", "limits", "code"),
     [
-        (_endless, {"VALIDATION_SECONDS": "4"}, "model:too_slow"),
+        (endless, {"VALIDATION_SECONDS": "4"}, "model:too_slow"),
         (_greedy, {"SESSION_MEMORY_LIMIT_MB": "16"}, "model:out_of_memory"),
     ],
 )
@@ -294,7 +294,7 @@ def test_a_worker_that_ends_gives_the_check_up(sound: Package, judge: Callable[.
     ending = threading.Event()
     with pytest.raises(CheckAbandoned):
         judge(
-            changed_package(sound, tmp_path / "endless", graph=_endless, regolden=False),
+            changed_package(sound, tmp_path / "endless", graph=endless, regolden=False),
             progress=lambda step, *_: ending.set() if step == "session" else None,
             is_cancelled=ending.is_set,
         )
