@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from inference_worker.contract.queues import ORDER_QUEUES
+from inference_worker.contract.queues import MAINTENANCE_QUEUE, ORDER_QUEUES
 from inference_worker.settings import SettingsError, settings_from_environment
 
 
@@ -19,7 +19,7 @@ def main() -> int:
 
     app.worker_main([
         "worker", "--pool", "threads", "--concurrency", str(settings.worker_threads),
-        "--queues", ",".join(ORDER_QUEUES), "--hostname", settings.worker_name,
+        "--queues", ",".join((*ORDER_QUEUES, MAINTENANCE_QUEUE)), "--hostname", settings.worker_name,
         "--without-gossip", "--without-mingle", "--loglevel", "INFO", *sys.argv[1:],
     ])  # fmt: skip
     return 0

@@ -1,6 +1,6 @@
 """The worker's Celery app: configuration, life cycle and remote control. What a task does is in tasks; how, in pipeline.
 
-    celery -A inference_worker.celery_app worker --pool threads --concurrency 4 -Q stat,routine,backfill
+    celery -A inference_worker.celery_app worker --pool threads --concurrency 4 -Q stat,routine,backfill,maintenance
 
 `python -m inference_worker` is the same with the settings' values filled in.
 """
@@ -19,6 +19,7 @@ from inference_worker.contract.queues import (
     APPLY_EVENTS_TASK,
     CANCEL_COMMAND,
     LEDGER_QUEUE,
+    MAINTENANCE_QUEUE,
     ORDER_QUEUES,
     PACKAGES_COMMAND,
     celery_settings,
@@ -53,7 +54,7 @@ def app_create(*, settings: WorkerSettings) -> Celery:
     app.conf.update(
         broker_transport_options=transport,
         # Each its own exchange: queues that share the default one would each get a copy of every order.
-        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in ORDER_QUEUES],
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (*ORDER_QUEUES, MAINTENANCE_QUEUE)],
         task_default_queue="routine",
         worker_pool="threads",
         worker_concurrency=settings.worker_threads,

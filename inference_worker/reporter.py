@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from inference_worker.contract.checks import CheckEvent, CheckProgress
 from inference_worker.contract.events import AttemptReference, EventKind, JobEvent, JobStage, WorkerHeartbeat
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Reporter:
         self._backlog_limit = backlog_limit
         self._message_limit = message_limit
         self._retry_pauses_seconds = retry_pauses_seconds
-        self._backlog: deque[tuple[EventKind, dict[str, Any]]] = deque()
+        self._backlog: deque[tuple[bool, dict[str, Any]]] = deque()  # whether it ends something, and the event
         self._terminal_waiting = 0
         self._is_busy = False
         self._progress: dict[AttemptReference, _Progress] = {}
@@ -101,6 +102,38 @@ class Reporter:
     def abandoned(self, attempt: AttemptReference) -> None:
         self._end(self._event(EventKind.ABANDONED, attempt))
 
+    def check(
+        self,
+        reference: AttemptReference,
+        progress: CheckProgress,
+        *,
+        step: str = "",
+        steps_done: int = 0,
+        steps_total: int = 0,
+        report: dict[str, Any] | None = None,
+        failure: tuple[str, str] | None = None,
+    ) -> None:
+        """What happens to registry work; `reference` names the check. `failure` is (code, detail). Raises ValueError for a report
+        that is not strict JSON."""
+        json.dumps(report, allow_nan=False)
+        code, detail = failure or (None, None)
+        event = CheckEvent(
+            event_id=uuid.uuid4().hex,
+            check_id=reference.job_id,
+            attempt=reference.attempt,
+            progress=progress,
+            worker=self._worker,
+            occurred_at=_now(),
+            step=step,
+            steps_done=steps_done,
+            steps_total=steps_total,
+            report=report,
+            failure_code=code,
+            failure_detail=None if detail is None else detail[:_DETAIL_LENGTH_MAXIMUM],
+        )
+        with self._changed:
+            self._queue(event.to_wire(), is_terminal=progress is not CheckProgress.RUNNING)
+
     def close(self, *, timeout_seconds: float = 10.0) -> int:
         """Publish what waits, then stop. Returns how many terminal events could not be delivered; their leases run out."""
         with self._changed:
@@ -131,11 +164,14 @@ class Reporter:
             self._append(event)
 
     def _append(self, event: JobEvent) -> None:
-        self._backlog.append((event.kind, event.to_wire()))
-        self._terminal_waiting += event.kind in _TERMINAL
+        self._queue(event.to_wire(), is_terminal=event.kind in _TERMINAL)
+
+    def _queue(self, wire: dict[str, Any], *, is_terminal: bool) -> None:
+        self._backlog.append((is_terminal, wire))
+        self._terminal_waiting += is_terminal
         if len(self._backlog) > 2 * self._backlog_limit:
             # The broker has been away for long. An end implies its start, so only ends are worth their memory.
-            self._backlog = deque(item for item in self._backlog if item[0] in _TERMINAL)
+            self._backlog = deque(item for item in self._backlog if item[0])
 
     def _serve(self) -> None:
         heartbeat_due = time.monotonic()
@@ -197,8 +233,8 @@ class Reporter:
         with self._changed:
             # Not simply the first ones: old progress may have been dropped while this message was under way.
             while self._backlog and self._backlog[0][1]["event_id"] in sent:
-                kind, _ = self._backlog.popleft()
-                self._terminal_waiting -= kind in _TERMINAL
+                is_terminal, _ = self._backlog.popleft()
+                self._terminal_waiting -= is_terminal
             self._changed.notify_all()
 
 

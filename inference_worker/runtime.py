@@ -15,6 +15,7 @@ import cv2
 
 from inference_worker import __version__
 from inference_worker.attempts import AttemptRegister
+from inference_worker.checks.lane import CheckLane
 from inference_worker.contract.events import WorkerHeartbeat
 from inference_worker.engine import Engine
 from inference_worker.hot_swap import PackageKeeper
@@ -39,9 +40,11 @@ class WorkerRuntime:
     pipeline: Pipeline
     reporter: Reporter
     keeper: PackageKeeper
+    checks: CheckLane
 
     def close(self) -> None:
         """Let models go and deliver what was not yet reported."""
+        self.checks.close()
         self.keeper.close()
         self.engine.close()
         self.pipeline.executor.shutdown()
@@ -67,6 +70,13 @@ def runtime_create(
         model_bytes_maximum=settings.package_model_maximum_bytes,
     )
     engine = Engine(packages=packages, settings=settings)
+    checks = CheckLane(
+        packages=packages,
+        store=store,
+        settings=settings,
+        reporter=lambda: reporter,
+        orders_active=lambda: len(attempts.active),
+    )
 
     def heartbeat(event_id: str, occurred_at: str) -> WorkerHeartbeat:
         choice = engine.choice
@@ -82,6 +92,7 @@ def runtime_create(
             resident_memory_bytes=resident_memory_bytes(),
             software_version=__version__,
             refused_packages=engine.refused_packages,
+            checks=checks.active,
         )
 
     pipeline = Pipeline(
@@ -99,7 +110,15 @@ def runtime_create(
         memory_limit_bytes=settings.worker_memory_limit_bytes,
         recycle=recycle,
     )
-    return WorkerRuntime(settings=settings, attempts=attempts, engine=engine, pipeline=pipeline, reporter=reporter, keeper=keeper)
+    return WorkerRuntime(
+        settings=settings,
+        attempts=attempts,
+        engine=engine,
+        pipeline=pipeline,
+        reporter=reporter,
+        keeper=keeper,
+        checks=checks,
+    )
 
 
 class RuntimeHolder:

@@ -12,7 +12,7 @@ from inference_worker.celery_app import app, runtime
 from inference_worker.contract.events import AttemptReference, JobStage
 from inference_worker.contract.failures import CodedError
 from inference_worker.contract.orders import InferenceOrder
-from inference_worker.contract.queues import ORDER_HARD_LIMIT_SECONDS, RUN_ORDER_TASK
+from inference_worker.contract.queues import ORDER_HARD_LIMIT_SECONDS, RUN_CHECK_TASK, RUN_ORDER_TASK
 from inference_worker.contract.wire import ContractViolation
 from inference_worker.engine import REFUSING_CODES
 from inference_worker.runtime import WorkerRuntime
@@ -35,6 +35,12 @@ def run_order(order_data: Any) -> None:
             _run(worker, attempt, order_data)
         else:
             logger.info("order.delivered_twice job_id=%s attempt=%d", attempt.job_id, attempt.attempt)
+
+
+@app.task(name=RUN_CHECK_TASK)
+def run_check(order_data: Any) -> None:
+    """Hand registry work to the one thread that does it, and be free for orders. Never raises; see checks.lane."""
+    runtime.get().checks.take(order_data)
 
 
 def _run(worker: WorkerRuntime, attempt: AttemptReference, order_data: Mapping[str, Any]) -> None:

@@ -6,10 +6,12 @@ reach the worker or its jobs, so it happens in a process that is niced, bounded,
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
 import queue
+import resource
 import signal
 import subprocess
 import sys
@@ -30,6 +32,8 @@ _LOOK_SECONDS = 0.05
 _LINE_BYTES_MAXIMUM = 200_000
 #: Beyond what the model may take: the interpreter, the engine and the arrays of the checks themselves.
 PROCESS_BYTES = 768 * 2**20
+_NICENESS = 10
+_PR_SET_PDEATHSIG = 1
 _DEVICE_VARIABLES = ("CUDA_", "NVIDIA_", "ORT_")
 
 
@@ -43,6 +47,17 @@ class Ending:
 
     code: str = ""
     reason: str = ""
+
+
+def child_begin(parent: int) -> None:
+    """What the child does first: yield to the worker's orders, leave no core dump, die with the worker (where the kernel has
+    that)."""
+    os.nice(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        sys.exit(1)
 
 
 def child_run(

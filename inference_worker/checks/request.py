@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,23 @@ def settings_unpack(values: Mapping[str, Any]) -> WorkerSettings:
 
 
 def item_pack(item: CheckItem) -> dict[str, Any]:
-    return dataclasses.asdict(item)
+    """As JSON types; a figure that is no finite number becomes a word, as JSON has none for it."""
+    packed = dataclasses.asdict(item)
+    for name, value in (packed["figures"] or {}).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            packed["figures"][name] = str(value)
+    return packed
 
 
 def item_unpack(values: Mapping[str, Any]) -> CheckItem:
     return CheckItem(**{**values, "verdict": Verdict(values["verdict"])})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """Build a package in `folder` from the ONNX file `source` and the fields of `form`."""
+
+    source: str
+    folder: str
+    parent: int
+    form: dict[str, Any]

@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 from inference_worker import __version__
-from inference_worker.checks.child_process import child_run
+from inference_worker.checks.child_process import Ending, child_run
 from inference_worker.checks.request import ChildRequest, item_unpack, settings_pack
 from inference_worker.contract.checks import VALIDATION_ITEMS, CheckItem, CheckOrder, CheckReport, Verdict
 from inference_worker.contract.failures import CATALOGUE, CodedError, Responsibility
@@ -155,11 +155,16 @@ def _model_run(
 ) -> None:
     """Everything that needs a session. What the child had begun when it died is what failed."""
 
+    came_to_the_end = False
+
     def line_read(line: dict[str, Any]) -> None:
+        nonlocal came_to_the_end
         if "begin" in line:
             report.begun(str(line["begin"]))
         elif "item" in line:
             item = item_unpack(line["item"])
+            if item.name not in VALIDATION_ITEMS:
+                raise CodedError("system:contract_violation", "the checks name an item that is none")
             if item.name == "performance":
                 # Figures taken beside orders are slower than the model is; whoever reads them should know.
                 item = dataclasses.replace(item, figures={**(item.figures or {}), "orders_beside": orders_active()})
@@ -168,6 +173,8 @@ def _model_run(
             report.provider = str(line["provider"])
         elif "performance" in line:
             report.performance.append(line["performance"])
+        elif "end" in line:
+            came_to_the_end = True
 
     request = ChildRequest(
         folder=str(package.folder.absolute()),
@@ -185,7 +192,9 @@ def _model_run(
         line_read=line_read,
         is_cancelled=is_cancelled,
     )
+    if not ending.reason and not came_to_the_end:
+        ending = Ending("model:engine_crashed", "it ended without saying so")
     if ending.reason:
         name = report.current or "session"
-        seconds = round(time.monotonic() - started, 3)
-        report.done(CheckItem(name, Verdict.FAILED, f"the process that ran the model: {ending.reason}", ending.code, seconds=seconds))
+        detail = f"the process that ran the model: {ending.reason}"
+        report.done(CheckItem(name, Verdict.FAILED, detail, ending.code, seconds=round(time.monotonic() - started, 3)))

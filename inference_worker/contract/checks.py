@@ -74,8 +74,8 @@ VALIDATION_ITEMS: dict[str, str] = {
     "structure": "Structure of the model file",
     "size": "Size within the worker's memory",
     "session": "Loads on the worker's hardware",
-    "golden": "Golden inputs, from file to scores and maps",
     "preprocessing": "Preprocessing of the golden inputs",
+    "golden": "Golden inputs, from file to scores and maps",
     "performance": "Speed and memory at every batch size",
     "finite": "Finite answers to extreme images",
     "probabilities": "Probabilities are probabilities",
@@ -86,9 +86,18 @@ VALIDATION_ITEMS: dict[str, str] = {
 }
 
 
+#: The items of a build, likewise.
+BUILD_ITEMS: dict[str, str] = {
+    "file": "The uploaded file",
+    "structure": "Structure of the model file",
+    "build": "The package: labels, scores, heatmaps, golden answers",
+    "store": "Putting the package away",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CheckItem:
-    """One item: `name` is one of VALIDATION_ITEMS, `code` a failure code where it failed, `detail` for
+    """One item: `name` is one of VALIDATION_ITEMS or BUILD_ITEMS, `code` a failure code where it failed, `detail` for
     engineers, `figures` what was measured (numbers and short words only), `seconds` how long it took."""
 
     name: str

@@ -101,6 +101,9 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("input:entry_ignored", "Not an image, ignored", "The entry is a file that comes with images, such as DICOMDIR; it was left aside.", "Nothing needs to be done."),
     Failure("input:prefix_not_allowed", "Place not allowed", "Your site may not import from this address.", "Ask the operator which addresses are open to your site."),
     Failure("input:prefix_unreadable", "Place not readable", "The address holds nothing, or it cannot be read.", "Check the address; ask the operator whether this server may read it."),
+    Failure("input:not_an_archive", "Not a zip archive", "The file is not a zip archive, or it is damaged or cut short.", "Send the package as a zip archive, as a download of it gives one."),
+    Failure("input:archive_refused", "Archive refused", "The archive holds what a model package may not: a link, a path outside it, a name twice, an encrypted entry, or files that its manifest does not list.", "Make the archive anew from the package's folder and nothing else."),
+    Failure("input:package_in_service", "Package in service", "The package is in service, or runs as a candidate, so it cannot be archived.", "Put another package in its place first; the detail names the deployments."),
     # model: the administrator must act
     Failure("model:not_validated", "Not validated", "The package has not passed a validation, so it cannot be put in service.", "Validate it and wait for the report."),
     Failure("model:validation_failed", "Validation failed", "The package failed its latest validation, so it cannot be put in service.", "Read the report; mend the package, or validate again if the worker was at fault."),
@@ -132,6 +135,7 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("model:not_deterministic", "Answers change by themselves", "The model answers differently when the same image is given twice.", "Export the model in inference mode, without dropout or random operators."),
     Failure("model:heatmap_flat", "Heatmaps are flat", "The heatmaps are the same everywhere, or below zero, so they show nothing.", "Choose another CAM layer and build the package again."),
     Failure("model:heatmap_wrong", "Heatmaps are not what they claim", "The heatmaps are not the model's gradients at the CAM layer, so they would explain something else.", "Build the package again so that its maps are made from its own graph."),
+    Failure("model:not_buildable", "No package can be made", "No model package can be made of this file and this form.", "Read the detail: it names what does not fit; correct the form, or export the model in another way."),
     # system: the operator must act
     Failure("system:worker_lost", "Worker lost", "The worker stopped while it held this job, as often as is allowed.", "Retry the job; tell the operator if it happens again.", retryable=True),
     Failure("system:timeout", "Took too long", "The job ran longer than any study should.", "Retry the job; tell the operator if it happens again.", retryable=True),

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from model_registry.building.card import card_text
+from model_registry.building.golden import golden_contents
 from model_registry.evaluation.report import Evaluation, Predictions
-from model_registry.export.card import card_text
-from model_registry.export.golden import golden_contents
 from model_registry.export.onnx_export import ExportedModel
 from model_registry.packaging import Package, package_write
 from model_registry.packaging.profile import PreprocessingProfile

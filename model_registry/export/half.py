@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from model_registry.building.graph_edit import constant_add, pruned
 from model_registry.explain.graph import Graph
-from model_registry.export.graph_edit import constant_add, pruned
 
 # they name a type of their own, or make values from nothing
 _TYPED = frozenset(

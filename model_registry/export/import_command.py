@@ -13,11 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from model_registry.building.errors import ModelRefused
+from model_registry.building.facts import Facts, facts_from, golden_files, parameters_count, profile_of
+from model_registry.building.onnx_import import Wishes, classifier_import
 from model_registry.explain import METHODS
 from model_registry.explain.files import model_load
-from model_registry.export.errors import ModelRefused
-from model_registry.export.facts import Facts, facts_from, golden_files, parameters_count, profile_of
-from model_registry.export.onnx_import import Wishes, classifier_import
 from model_registry.export.package_command import options_add
 from model_registry.export.release import WIDE, guarded, images_prepared, release
 from model_registry.inspection import Severity, model_inspect

@@ -16,7 +16,7 @@ import h5py  # type: ignore[import-untyped]
 import keras
 import tensorflow as tf
 
-from model_registry.export.errors import UnreadableKerasFile, UnsafeKerasFile
+from model_registry.building.errors import UnreadableKerasFile, UnsafeKerasFile
 from model_registry.export.keras_safety import (
     OWN_PACKAGE,
     WEIGHTS,

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from model_registry.export.errors import FactsInvalid, WrongInput, WrongOutput
-from model_registry.export.exported import SUSPICION, ExportedModel
-from model_registry.export.facts import Facts
-from model_registry.export.golden import shape_check
+from model_registry.building.errors import FactsInvalid, WrongInput, WrongOutput
+from model_registry.building.exported import SUSPICION, ExportedModel
+from model_registry.building.facts import Facts
+from model_registry.building.golden import shape_check
+from model_registry.building.onnx_import import Layout, Wishes, classifier_import
 from model_registry.export.keras_file import keras_model_load, keras_weights_load
 from model_registry.export.onnx_export import keras_function_to_onnx, keras_to_onnx
-from model_registry.export.onnx_import import Layout, Wishes, classifier_import
 from model_registry.zoo.errors import ZooError
 from model_registry.zoo.model import ZooModel
 from model_registry.zoo.registry import zoo_build

@@ -17,7 +17,7 @@ from typing import Any
 
 import h5py  # type: ignore[import-untyped]
 
-from model_registry.export.errors import UnreadableKerasFile, UnsafeKerasFile
+from model_registry.building.errors import UnreadableKerasFile, UnsafeKerasFile
 
 CONFIG_BYTES_MAXIMUM = 64 << 20
 WEIGHTS_BYTES_MAXIMUM = 4 << 30

@@ -19,11 +19,9 @@ import tf2onnx.convert
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tf2onnx.constants import ENV_TF2ONNX_CATCH_ERRORS
 
-from model_registry.explain import Method, explain_model
-from model_registry.explain.graph import attribute
-from model_registry.export.errors import ExportError, WrongCamLayout
-from model_registry.export.exported import OPSET, SUSPICION, ExportedModel
-from model_registry.export.graph_edit import (
+from model_registry.building.errors import ExportError, WrongCamLayout
+from model_registry.building.exported import OPSET, SUSPICION, ExportedModel
+from model_registry.building.graph_edit import (
     BATCH,
     constant_add,
     node_add,
@@ -33,6 +31,8 @@ from model_registry.export.graph_edit import (
     suspicion_score_add,
     tensor_rename,
 )
+from model_registry.explain import Method, explain_model
+from model_registry.explain.graph import attribute
 from model_registry.packaging.manifest import TensorNames
 from model_registry.zoo.model import ZooModel
 

@@ -1,6 +1,6 @@
 """`python -m model_registry package MODEL.keras|MODEL.h5|WEIGHTS --config FACTS.yaml -o FOLDER`: a Keras model as a package.
 
-Parses, calls and prints. The facts are described in export.facts; Keras files are loaded in safe mode, after export.keras_safety
+Parses, calls and prints. The facts are described in building.facts; Keras files are loaded in safe mode, after keras_safety
 has passed them.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model_registry.export.facts import facts_read, golden_files, profile_of
+from model_registry.building.facts import golden_files, profile_of
+from model_registry.export.facts_file import facts_read
 from model_registry.export.release import WIDE, guarded, images_prepared, release, variants_of
 
 SOFTWARE = ("keras", "tf2onnx", "onnx", "onnxruntime")

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from model_registry.building.errors import ExportError
+from model_registry.building.exported import ExportedModel
+from model_registry.building.facts import Facts, golden_files, package_facts
+from model_registry.building.golden import drawings, golden_prepare
+from model_registry.building.onnx_import import Layout
+from model_registry.building.package_build import package_build
 from model_registry.explain import GRADIENT_FREE, ExplainError, NoGradientRule, UnknownShape
-from model_registry.export.errors import ExportError
-from model_registry.export.exported import ExportedModel
-from model_registry.export.facts import Facts, golden_files, package_facts
-from model_registry.export.golden import drawings, golden_prepare
-from model_registry.export.onnx_import import Layout
-from model_registry.export.package_build import package_build
 from model_registry.export.variants import KINDS, Kind, variant_build
 from model_registry.packaging import Package, PackageError
 from model_registry.packaging.profile import PreprocessingProfile

@@ -20,13 +20,13 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
+from model_registry.building.card import card_text
+from model_registry.building.errors import ExportError, FactsInvalid, VariantRefused
+from model_registry.building.golden import drawing_png, golden_contents, golden_prepare
+from model_registry.building.sessions import session_create, session_run
 from model_registry.explain.graph import Graph
 from model_registry.explain.surcharge import NotMeasurable, surcharge_measure
-from model_registry.export.card import card_text
-from model_registry.export.errors import ExportError, FactsInvalid, VariantRefused
-from model_registry.export.golden import drawing_png, golden_contents, golden_prepare
 from model_registry.export.half import nodes_halve
-from model_registry.export.sessions import session_create, session_run
 from model_registry.packaging import Manifest, Package, package_verify, package_write
 from model_registry.packaging.manifest import Metric, TensorNames
 

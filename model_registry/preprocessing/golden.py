@@ -77,6 +77,12 @@ def media_type_of(data: bytes) -> str:
     return "application/dicom"
 
 
+def golden_tensor(*, package: Package, case: GoldenCase) -> Array:
+    """The case's image as the model takes it, without the batch axis. Raises GoldenFailure model:invalid_package."""
+    tensor, _ = _case_read(package, case)
+    return tensor
+
+
 def _case_read(package: Package, case: GoldenCase) -> tuple[Array, GoldenAnswer]:
     image_path, expected_path = package.golden_paths(case)
     try:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from model_registry.building.card import card_text
+from model_registry.building.package_build import PackageFacts, manifest_fields, package_build
 from model_registry.evaluation.cases import Predictions
 from model_registry.evaluation.discrimination import auc
 from model_registry.evaluation.plots import plots_draw
 from model_registry.evaluation.report import Evaluation, evaluate
-from model_registry.export.card import card_text
 from model_registry.export.onnx_export import ExportedModel, keras_to_onnx
-from model_registry.export.package_build import PackageFacts, manifest_fields, package_build
 from model_registry.packaging import Package
 from model_registry.packaging.manifest import Aggregation, Calibration, IntendedUse, Provenance
 from model_registry.training.config import TrainingConfig

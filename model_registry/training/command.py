@@ -133,9 +133,9 @@ def _train(options: argparse.Namespace, console: Console) -> int:
     tf.get_logger().setLevel("ERROR")  # a graph traced anew for each network is no news
     if options.threads:
         tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    from model_registry.building.errors import ExportError
     from model_registry.evaluation.errors import EvaluationError
     from model_registry.explain.errors import ExplainError
-    from model_registry.export.errors import ExportError
     from model_registry.packaging import PackageError
     from model_registry.training.assembly import package_assemble
     from model_registry.training.display import Display

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from model_registry.building.golden import session_create, session_run
 from model_registry.evaluation.cases import Cases, Predictions
-from model_registry.export.golden import session_create, session_run
 from model_registry.export.onnx_export import ExportedModel
 from model_registry.training.loop import Input
 from model_registry.training.samples import Sample

@@ -20,8 +20,8 @@ from model_registry.datasets.errors import DatasetError
 from model_registry.datasets.records import Dataset
 from model_registry.datasets.registry import dataset_read
 from model_registry.datasets.splits import folds_by_patient, split_check
+from model_registry.packaging.named_profiles import ProfileError, profile_read
 from model_registry.packaging.profile import Channels, PreprocessingProfile, Scale
-from model_registry.preprocessing.profiles import ProfileError, profile_read
 from model_registry.training.config import TrainingConfig
 from model_registry.training.errors import ConfigRefused, DataRefused
 from model_registry.training.loop import Input

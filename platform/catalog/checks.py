@@ -39,15 +39,18 @@ _PAUSE = datetime.timedelta(seconds=5)
 _REPORT_BYTES_MAXIMUM = 500_000
 
 
-def validation_request(*, package: ModelPackage, requested_by: User | None) -> PackageCheck:
-    """Ask a worker to prove the package. While one validation of it is open, that one is returned."""
+def validation_request(
+    *, package: ModelPackage, requested_by: User | None, not_before: datetime.datetime | None = None
+) -> PackageCheck:
+    """Ask a worker to prove the package, at once or not before a moment. While one validation of it is open, that one is
+    returned."""
     with transaction.atomic():
         ModelPackage.objects.select_for_update().get(pk=package.pk)
         running = PackageCheck.objects.filter(package=package, kind=CheckKind.VALIDATE, state__in=_OPEN).first()
         if running is not None:
             return running
         check = PackageCheck.objects.create(
-            kind=CheckKind.VALIDATE, package=package, requested_by=requested_by, not_before=clock.now()
+            kind=CheckKind.VALIDATE, package=package, requested_by=requested_by, not_before=not_before or clock.now()
         )
         _package_state(check)
         audit_record(actor=requested_by, action="package.validate", subject=package.pk, check=str(check.pk))

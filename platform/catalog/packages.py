@@ -9,9 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
 
+from accounts.audit import audit_record
 from accounts.models import User
-from catalog.models import CheckState, ModelPackage
+from catalog.models import CheckState, Deployment, ModelPackage
+from common import clock
 from common.object_store import object_store
 from inference_worker.contract.failures import CodedError
 from model_registry.packaging import MANIFEST_NAME, SIGNATURE_NAME, Package, PackageError, package_verify
@@ -63,6 +67,34 @@ def _copy(package: Package, object_key: str) -> None:
         store.put_file(f"{object_key}/{SIGNATURE_NAME}", signature)
     if not complete:
         store.put_file(manifest_key, package.folder / MANIFEST_NAME)
+
+
+def package_archive(*, package: ModelPackage, archived_by: User | None, reason: str) -> ModelPackage:
+    """Take a package out of what may be put in service. Jobs pinned to it still run and replay. Repeating it changes nothing.
+
+    Raises CodedError input:package_in_service while any site's deployment points at it, or runs it as a candidate.
+    """
+    with transaction.atomic():
+        row = ModelPackage.objects.select_for_update().get(pk=package.pk)
+        used = Deployment.objects.filter(Q(package=row) | Q(candidate=row)).order_by("name").values_list("name", flat=True)
+        if used:
+            raise CodedError("input:package_in_service", ", ".join(dict.fromkeys(used)))
+        if row.archived_at is None:
+            row.archived_at, row.archived_by = clock.now(), archived_by
+            row.save(update_fields=["archived_at", "archived_by"])
+            audit_record(actor=archived_by, action="package.archive", subject=row.pk, reason=reason)
+    return row
+
+
+def package_unarchive(*, package: ModelPackage, unarchived_by: User | None, reason: str) -> ModelPackage:
+    """Let a package be put in service again. Repeating it changes nothing."""
+    with transaction.atomic():
+        row = ModelPackage.objects.select_for_update().get(pk=package.pk)
+        if row.archived_at is not None:
+            row.archived_at = row.archived_by = None
+            row.save(update_fields=["archived_at", "archived_by"])
+            audit_record(actor=unarchived_by, action="package.unarchive", subject=row.pk, reason=reason)
+    return row
 
 
 def package_deployable_check(package: ModelPackage) -> None:

@@ -175,7 +175,9 @@ def _check(request: DeploymentRequest, deployment: Deployment | None) -> None:
     if kind in _NEEDS_PACKAGE:
         if request.package is None:
             raise CodedError("input:unknown_package")
-        request.package.refresh_from_db(fields=["validation_state", "archived_at"])
+        # locked, so that it is not archived between this look and the change
+        locked = ModelPackage.objects.select_for_update()
+        request.package.refresh_from_db(fields=["validation_state", "archived_at"], from_queryset=locked)
         package_deployable_check(request.package)
     if kind is RequestKind.ACTIVATE:
         if deployment is None and request.deployment_name in RESERVED_NAMES:

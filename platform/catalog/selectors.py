@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
@@ -128,7 +129,15 @@ def packages_visible_to(*, user: User, state: str = "", search: str = "") -> Que
     `state` “deployed” (in service or a candidate there), “available” (neither, not archived) or “archived”; empty means all.
     `search` is looked for in name, version, digest and title.
     """
-    seen = Q() if user.is_superuser else Q(site=None) | Q(site=user.site)
+    return _packages(seen=Q() if user.is_superuser else Q(site=None) | Q(site=user.site), state=state, search=search)
+
+
+def packages_everywhere(*, state: str = "", search: str = "") -> QuerySet[ModelPackage]:
+    """As packages_visible_to, with the placements of every site, for the operator's command line."""
+    return _packages(seen=Q(), state=state, search=search)
+
+
+def _packages(*, seen: Q, state: str, search: str) -> QuerySet[ModelPackage]:
     placed = Deployment.objects.filter(seen).select_related("site").order_by("name", "site_id")
     rows = ModelPackage.objects.select_related("installed_by").prefetch_related(
         Prefetch("deployments", queryset=placed), Prefetch("candidacies", queryset=placed)
@@ -167,6 +176,11 @@ def package_jobs_count(*, package: ModelPackage) -> int:
 def package_checks(*, package: ModelPackage) -> list[PackageCheck]:
     """The latest checks of a package, newest first."""
     return list(package.checks.select_related("requested_by").order_by("-requested_at", "pk")[:CHECKS_SHOWN])
+
+
+def check_read(*, check_id: UUID) -> PackageCheck | None:
+    """One check, None when there is none."""
+    return PackageCheck.objects.select_related("requested_by").filter(pk=check_id).first()
 
 
 def uploads_listed() -> QuerySet[PackageUpload]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.api import deployments, packages
+from catalog.api import checks, deployments, packages, uploads
 from catalog.api.deployments_list import DeploymentListView
 
 _NAME = "api/v1/deployments/<slug:name>"
@@ -26,8 +26,16 @@ urlpatterns = [
     path(f"{_NAME}/candidate", deployments.DeploymentCandidateView.as_view(), name="deployment-candidate"),
     path(f"{_NAME}/rules", deployments.DeploymentRulesView.as_view(), name="deployment-rules"),
     path("api/v1/packages", packages.PackageListView.as_view(), name="packages"),
+    path("api/v1/packages/profiles", uploads.ProfilesView.as_view(), name="package-profiles"),
+    path("api/v1/packages/uploads", uploads.UploadsView.as_view(), name="package-uploads"),
+    path("api/v1/packages/uploads/<uuid:upload_id>", uploads.UploadDetailView.as_view(), name="package-upload"),
+    path("api/v1/checks/<uuid:check_id>", checks.CheckDetailView.as_view(), name="check"),
     path("api/v1/packages/compare", packages.PackageCompareView.as_view(), name="packages-compare"),
     path(_PACKAGE, packages.PackageDetailView.as_view(), name="package"),
     path(f"{_PACKAGE}/files/<path:path>", packages.PackageFileView.as_view(), name="package-file"),
+    path(f"{_PACKAGE}/validate", checks.PackageValidateView.as_view(), name="package-validate"),
+    path(f"{_PACKAGE}/validations", checks.PackageValidationsView.as_view(), name="package-validations"),
+    path(f"{_PACKAGE}/archive", checks.PackageArchiveView.as_view(), name="package-archive"),
+    path(f"{_PACKAGE}/unarchive", checks.PackageUnarchiveView.as_view(), name="package-unarchive"),
     path(f"{_PACKAGE}/download", packages.PackageDownloadView.as_view(), name="package-download"),
 ]

@@ -142,7 +142,7 @@ class Launcher:
         worker = ("-A", "inference_worker.celery_app", "worker", "--pool", "threads", "--concurrency", threads)
         self._start(
             "worker",
-            _python("celery", *worker, "-Q", "stat,routine,backfill", "--loglevel", "INFO", *QUIET),
+            _python("celery", *worker, "-Q", "stat,routine,backfill,maintenance", "--loglevel", "INFO", *QUIET),
             WORKER_THREADS=threads,
         )
 

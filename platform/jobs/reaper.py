@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from catalog.checks import checks_reap
+from catalog.uploads import uploads_resume
 from common import clock
 from inference_worker.contract.queues import ORDER_HARD_LIMIT_SECONDS, ORDER_QUEUES
 from jobs.changes import JobChanges
@@ -46,6 +47,7 @@ def reaper_pass() -> Counter[str]:
     done["timed_out"] = attempts_time_out()
     done["orders_lost"] = orders_lost_return()
     done["checks_reaped"] = checks_reap() if event_flow_is_alive() else 0
+    done["packages_installed"] = uploads_resume()
     done["statuses_dropped"] = statuses_drop()
     done["uploads_swept"] = incoming_sweep() + uploads_sweep()
     if any(done.values()):

@@ -49,7 +49,7 @@ def efficientnet_b2_package(folder: Path) -> BenchModel:
         pass
     import keras
 
-    from model_registry.export.golden import golden_contents
+    from model_registry.building.golden import golden_contents
     from model_registry.export.onnx_export import keras_to_onnx
     from model_registry.zoo.efficientnet import efficientnet_build
 

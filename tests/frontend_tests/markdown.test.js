@@ -44,7 +44,8 @@ describe('a model card', () => {
 
   it('reads a hostile card in no time', () => {
     const started = performance.now();
-    draw(`${'*_`['.repeat(5000)}\n\n${'['.repeat(20000)}\n\n${'`'.repeat(20000)}`);
+    const unclosed = Array.from({ length: 300 }, (_, index) => `${'`'.repeat(index + 1)}x`).join('');
+    draw([...['[x', '![', '*_[', '# '].map((text) => `x${text.repeat(10000)}`), unclosed].join('\n\n'));
     expect(performance.now() - started).toBeLessThan(1000);
   });
 });

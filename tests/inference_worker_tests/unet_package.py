@@ -32,8 +32,8 @@ def unet_package(folder: Path, *, seeds: Sequence[int], side: int, width: int, s
     import keras
     import tensorflow as tf
 
+    from model_registry.building.package_build import PackageFacts, package_build
     from model_registry.export.onnx_export import keras_to_onnx
-    from model_registry.export.package_build import PackageFacts, package_build
     from model_registry.zoo.registry import zoo_build
 
     keras.utils.set_random_seed(7)

@@ -43,11 +43,16 @@ export function preprocessingList(profile) {
 
 export function metricsTable(metrics) {
   if (!metrics.length) return h('p', { className: 'muted' }, t('models.noMetrics'));
-  return dataTable({
-    caption: t('models.metrics'),
-    columns: [t('models.metric'), t('models.valueInterval'), t('models.method')],
-    rows: metrics.map((metric) => [metric.name, metricWords(metric), metric.method]),
-  });
+  const methods = new Set(metrics.map(({ method }) => method));
+  const alike = methods.size === 1; // said once above the table, not in every row
+  return [
+    alike && h('p', { className: 'summary__hint' }, ...methods),
+    dataTable({
+      caption: t('models.metrics'),
+      columns: [t('models.metric'), t('models.valueInterval'), ...(alike ? [] : [t('models.method')])],
+      rows: metrics.map((metric) => [metric.name, metricWords(metric), ...(alike ? [] : [metric.method])]),
+    }),
+  ];
 }
 
 export function answerPanel(manifest) {

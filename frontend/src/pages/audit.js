@@ -1,5 +1,6 @@
 /** Audit: who changed what and when, with filters and the whole as a file. */
 import { filtersOf } from '../api.js';
+import { auditDetail, auditSubject } from '../components/audit-detail.js';
 import { badge } from '../components/package-parts.js';
 import {
   button,
@@ -13,7 +14,6 @@ import {
 import { toastProblem } from '../components/toasts.js';
 import { h } from '../dom.js';
 import { dateTime } from '../format.js';
-import { modelPath } from '../navigation.js';
 import { registry, registryUrl } from '../registry-api.js';
 import { t, tOr } from '../strings/index.js';
 
@@ -43,28 +43,6 @@ const place = h('div', { 'aria-live': 'polite' });
 
 const actionWords = (action) => tOr(`audit.actions.${action.replace('.', '_')}`, action);
 
-function detailNode(detail) {
-  const entries = Object.entries(detail ?? {}).filter(([, value]) => value !== null && value !== '');
-  if (!entries.length) return t('common.none');
-  return h(
-    'ul',
-    { className: 'audit__detail' },
-    entries.map(([name, value]) =>
-      h(
-        'li',
-        {},
-        `${name.replaceAll('_', ' ')}: `,
-        typeof value === 'object' ? h('code', {}, JSON.stringify(value)) : String(value),
-      ),
-    ),
-  );
-}
-
-const subjectNode = (subject) =>
-  /^sha256:[0-9a-f]{64}$/.test(subject)
-    ? h('a', { href: modelPath(subject), title: subject }, h('code', {}, subject.slice(7, 19)))
-    : subject;
-
 function show(page) {
   const turn = (name) =>
     page[name] &&
@@ -86,8 +64,8 @@ function show(page) {
                 h('time', { datetime: at, title: at }, dateTime(at)),
                 entry.actor ?? h('em', {}, t('registry.platform')),
                 badge('quiet', null, actionWords(entry.action)),
-                subjectNode(entry.subject),
-                detailNode(entry.detail),
+                auditSubject(entry.subject),
+                auditDetail(entry.detail),
               ];
             }),
           }),

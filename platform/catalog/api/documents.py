@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accounts.models import Site, User
 from catalog.compare import Comparison
 from catalog.models import Deployment, DeploymentChange, DeploymentRequest, ModelPackage, PackageCheck, PackageUpload
+from inference_worker.contract.checks import BUILD_ITEMS, VALIDATION_ITEMS
 from inference_worker.contract.failures import failure_for
 
 
@@ -99,6 +100,34 @@ def check_summary_document(check: PackageCheck) -> dict[str, Any]:
         "started_at": moment(check.started_at),
         "finished_at": moment(check.finished_at),
         "failure": failure_words(check.failure_code, check.failure_detail),
+    }
+
+
+def check_document(check: PackageCheck) -> dict[str, Any]:
+    """One piece of a worker's registry work with its report; null until there is one."""
+    report = check.report or None
+    if report is not None:
+        report = {
+            "passed": report["passed"],
+            "provider": report["provider"],
+            "software": report["software"],
+            "performance": report["performance"] or [],
+            "items": [_item_document(item) for item in report["items"]],
+        }
+    return {**check_summary_document(check), "report": report}
+
+
+def _item_document(item: Mapping[str, Any]) -> dict[str, Any]:
+    titles = VALIDATION_ITEMS | BUILD_ITEMS
+    return {
+        "name": item["name"],
+        "title": titles.get(item["name"], item["name"]),
+        "verdict": item["verdict"],
+        "detail": item["detail"],
+        "code": item["code"],
+        "failure": failure_words(item["code"] or ""),
+        "figures": item["figures"] or {},
+        "seconds": item["seconds"],
     }
 
 

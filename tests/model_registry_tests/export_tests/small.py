@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from model_registry.export.golden import drawings, golden_prepare
+from model_registry.building.golden import drawings, golden_prepare
 from model_registry.packaging.profile import Channels, Display, PreprocessingProfile, Resize, Scale
 
 ROWS, COLUMNS = 48, 40

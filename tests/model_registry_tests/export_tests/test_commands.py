@@ -12,8 +12,8 @@ import yaml
 
 from inference_worker.golden import golden_check
 from inference_worker.providers import ModelSession, sessions_by_preference
+from model_registry.building.golden import drawings
 from model_registry.cli import main
-from model_registry.export.golden import drawings
 from model_registry.inspection import package_inspect
 from model_registry.packaging import Package, package_verify
 from tests.inference_worker_tests.factories import settings_for

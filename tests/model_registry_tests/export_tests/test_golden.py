@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from model_registry.export.golden import DICOM_DRAWING, DRAWINGS, drawing_dicom, drawing_png, golden_prepare, media_type_of
+from model_registry.building.golden import DICOM_DRAWING, DRAWINGS, drawing_dicom, drawing_png, golden_prepare, media_type_of
+from model_registry.packaging.named_profiles import profile_named
 from model_registry.packaging.profile import Channels, Display, IsolateBreast, PreprocessingProfile
 from model_registry.preprocessing import image_decode, image_prepare
-from model_registry.preprocessing.profiles import profile_named
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)

@@ -15,7 +15,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from model_registry.export.errors import UnreadableKerasFile, UnsafeKerasFile  # noqa: E402
+from model_registry.building.errors import UnreadableKerasFile, UnsafeKerasFile  # noqa: E402
 from model_registry.export.keras_file import keras_model_load, keras_weights_load  # noqa: E402
 from model_registry.zoo.registry import zoo_build  # noqa: E402
 

@@ -14,11 +14,11 @@ from keras import layers  # noqa: E402
 
 from inference_worker.batching import ModelOutput  # noqa: E402
 from inference_worker.scoring import image_scores  # noqa: E402
-from model_registry.export.errors import ExportError, FactsInvalid  # noqa: E402
-from model_registry.export.exported import ExportedModel  # noqa: E402
+from model_registry.building.errors import ExportError, FactsInvalid  # noqa: E402
+from model_registry.building.exported import ExportedModel  # noqa: E402
+from model_registry.building.package_build import PackageFacts, package_build  # noqa: E402
+from model_registry.building.sessions import session_create, session_run  # noqa: E402
 from model_registry.export.onnx_export import keras_to_onnx  # noqa: E402
-from model_registry.export.package_build import PackageFacts, package_build  # noqa: E402
-from model_registry.export.sessions import session_create, session_run  # noqa: E402
 from model_registry.packaging.manifest import Calibration, IntendedUse, Provenance  # noqa: E402
 from model_registry.zoo.model import ZooModel  # noqa: E402
 from model_registry.zoo.registry import zoo_build  # noqa: E402

@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from model_registry.building.errors import FactsInvalid, WrongChannels, WrongInput, WrongOutput
+from model_registry.building.onnx_import import ImportedModel, Wishes, classifier_import
+from model_registry.building.sessions import session_create, session_run
 from model_registry.explain import NoGradientRule
-from model_registry.export.errors import FactsInvalid, WrongChannels, WrongInput, WrongOutput
-from model_registry.export.onnx_import import ImportedModel, Wishes, classifier_import
-from model_registry.export.sessions import session_create, session_run
 from tests.model_registry_tests.export_tests.small import classifier, tensors
 
 THREE = ("normal", "benign", "malignant")

@@ -11,10 +11,10 @@ from onnx import TensorProto
 
 from inference_worker.golden import golden_check
 from inference_worker.providers import sessions_by_preference
-from model_registry.export.errors import FactsInvalid, VariantRefused
-from model_registry.export.onnx_import import classifier_import
-from model_registry.export.package_build import PackageFacts, package_build
-from model_registry.export.sessions import session_create, session_run
+from model_registry.building.errors import FactsInvalid, VariantRefused
+from model_registry.building.onnx_import import classifier_import
+from model_registry.building.package_build import PackageFacts, package_build
+from model_registry.building.sessions import session_create, session_run
 from model_registry.export.variants import Kind, Tolerance, maps_correlation, model_shrink, variant_build
 from model_registry.packaging import Package, package_verify
 from model_registry.packaging.manifest import IntendedUse, Metric, Provenance

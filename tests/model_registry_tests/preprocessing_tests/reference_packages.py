@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from model_registry.packaging import Package, package_write
-from model_registry.preprocessing.profiles import profile_named
+from model_registry.packaging.named_profiles import profile_named
 from tests.model_registry_tests.preprocessing_tests.reference_recipes import RECIPES, dicom_levels
 
 _S0 = ("normal", "benign", "malignant")

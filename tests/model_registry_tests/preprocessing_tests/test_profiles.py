@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from model_registry.packaging import package_read
+from model_registry.packaging.named_profiles import FOLDER, ProfileError, profile_named, profile_names, profile_read
 from model_registry.packaging.profile import Resize
 from model_registry.phantom import phantom_study
 from model_registry.preprocessing import image_decode, image_prepare
-from model_registry.preprocessing.profiles import FOLDER, ProfileError, profile_named, profile_names, profile_read
 from tests.model_registry_tests.preprocessing_tests.factories import png_bytes
 
 # name → tensor shape and the largest value the first layer of its networks expects

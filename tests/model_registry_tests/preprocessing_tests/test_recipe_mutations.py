@@ -22,7 +22,7 @@ from PIL import Image
 from inference_worker import golden
 from inference_worker.batching import ModelOutput
 from inference_worker.contract.failures import CodedError
-from model_registry.export.golden import drawings
+from model_registry.building.golden import drawings
 from model_registry.packaging import Package
 from model_registry.packaging.profile import Channels, Clahe, Display, PreprocessingProfile, ProfileStep, Resize, Scale
 from model_registry.preprocessing import DecodedImage, image_decode

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_registry.packaging.named_profiles import profile_named
 from model_registry.phantom import phantom_study
 from model_registry.preprocessing import PreprocessingError, image_decode, image_prepare
-from model_registry.preprocessing.profiles import profile_named
 from tests.model_registry_tests.preprocessing_tests.reference_recipes import RECIPES, dicom_levels, recipe_c, variants
 
 VARIANTS = (

@@ -10,10 +10,10 @@ import pytest
 
 from inference_worker.contract.failures import CodedError
 from inference_worker.contract.results import StudyResult
-from model_registry.export.golden import drawings, golden_contents
+from model_registry.building.golden import drawings, golden_contents
 from model_registry.packaging import Package, package_write
+from model_registry.packaging.named_profiles import profile_named
 from model_registry.packaging.profile import Clahe, Display, PreprocessingProfile, Resize, Scale
-from model_registry.preprocessing.profiles import profile_named
 from tests.inference_worker_tests.factories import Bench
 from tests.model_registry_tests.preprocessing_tests.reference_packages import LABELS, answer, reference_package
 from tests.model_registry_tests.preprocessing_tests.reference_recipes import RECIPES, dicom_levels, variants

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from model_registry.preprocessing.profiles import profile_named
+from model_registry.packaging.named_profiles import profile_named
 from model_registry.training.config import TrainingConfig
 from model_registry.training.config_read import SHIPPED, config_names, config_path, config_read
 from model_registry.training.errors import ConfigRefused

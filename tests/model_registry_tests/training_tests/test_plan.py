@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from model_registry.datasets.records import Dataset, ImageRecord
-from model_registry.preprocessing.profiles import profile_read
+from model_registry.packaging.named_profiles import profile_read
 from model_registry.training.config import TrainingConfig
 from model_registry.training.config_read import config_read
 from model_registry.training.errors import ConfigRefused, DataRefused

@@ -18,10 +18,10 @@ keras = pytest.importorskip("keras")
 
 from inference_worker.golden import golden_check  # noqa: E402
 from inference_worker.providers import sessions_by_preference  # noqa: E402
-from model_registry.export.golden import drawings, golden_prepare  # noqa: E402
+from model_registry.building.golden import drawings, golden_prepare  # noqa: E402
+from model_registry.building.package_build import PackageFacts, package_build  # noqa: E402
 from model_registry.export.keras_file import keras_model_load  # noqa: E402
 from model_registry.export.onnx_export import keras_to_onnx  # noqa: E402
-from model_registry.export.package_build import PackageFacts, package_build  # noqa: E402
 from model_registry.packaging import package_verify  # noqa: E402
 from model_registry.packaging.manifest import IntendedUse, Provenance  # noqa: E402
 from model_registry.packaging.profile import Channels, Display, PreprocessingProfile, Resize, Scale  # noqa: E402

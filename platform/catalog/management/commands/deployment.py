@@ -14,11 +14,11 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.dateparse import parse_datetime
 
-from accounts.models import Site, User
-from accounts.selectors import site_by_slug
+from accounts.models import Site
 from catalog.api.documents import change_document, deployment_document, request_document
 from catalog.history import history_csv
-from catalog.models import DeploymentRequest, ModelPackage, RequestKind, RequestState
+from catalog.management.chosen import package_chosen, person_named, site_named
+from catalog.models import DeploymentRequest, RequestKind, RequestState
 from catalog.requests import deployment_request, request_approve, request_reject, request_withdraw
 from catalog.selectors import changes_everywhere, deployment_extras, deployments_everywhere
 from inference_worker.contract.failures import CodedError
@@ -69,7 +69,7 @@ class Command(BaseCommand):
             self._say(options, {"name": row.name, "site": _slug(row.site), "package": row.package_id}, line + candidate)
 
     def _show(self, options: dict[str, Any]) -> None:
-        row = deployments_everywhere().filter(name=options["name"], site=_site(options)).first()
+        row = deployments_everywhere().filter(name=options["name"], site=site_named(options["site"])).first()
         if row is None:
             raise CodedError("input:unknown_deployment")
         extras = deployment_extras(deployment=row)
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         at = parse_datetime(options["at"]) if options["at"] else None
         if options["at"] and (at is None or at.tzinfo is None):
             raise CommandError("--at is a moment with its offset, such as 2026-03-01T02:00:00+01:00.")
-        self._ask(options, RequestKind.ACTIVATE, package=_package(options["package"]), apply_at=at)
+        self._ask(options, RequestKind.ACTIVATE, package=package_chosen(options["package"]), apply_at=at)
 
     def _rollback(self, options: dict[str, Any]) -> None:
         self._ask(options, RequestKind.ROLLBACK)
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         if options["package"] == "none":
             self._ask(options, RequestKind.CANDIDATE_STOP)
             return
-        package = _package(options["package"])
+        package = package_chosen(options["package"])
         mode, share = options["mode"], options["share"]
         self._ask(options, RequestKind.CANDIDATE_START, package=package, candidate_mode=mode, candidate_share=share)
 
@@ -113,19 +113,19 @@ class Command(BaseCommand):
 
     def _approve(self, options: dict[str, Any]) -> None:
         decided = request_approve(
-            request_id=options["request"], approved_by=_person(options["username"]), reason=options["reason"]
+            request_id=options["request"], approved_by=person_named(options["username"]), reason=options["reason"]
         )
         self._say(options, request_document(decided), decided.state)
 
     def _reject(self, options: dict[str, Any]) -> None:
         decided = request_reject(
-            request_id=options["request"], rejected_by=_person(options["username"]), reason=options["reason"]
+            request_id=options["request"], rejected_by=person_named(options["username"]), reason=options["reason"]
         )
         self._say(options, request_document(decided), decided.state)
 
     def _withdraw(self, options: dict[str, Any]) -> None:
         decided = request_withdraw(
-            request_id=options["request"], withdrawn_by=_person(options["username"]), reason=options["reason"]
+            request_id=options["request"], withdrawn_by=person_named(options["username"]), reason=options["reason"]
         )
         self._say(options, request_document(decided), decided.state)
 
@@ -141,9 +141,9 @@ class Command(BaseCommand):
             self._say(options, change_document(row), f"{line}  {who}: {row.reason}")
 
     def _ask(self, options: dict[str, Any], kind: RequestKind, **more: Any) -> None:
-        user = _person(options["username"]) if options["username"] else None
+        user = person_named(options["username"]) if options["username"] else None
         asked = deployment_request(
-            kind=kind, name=options["name"], site=_site(options), requested_by=user, reason=options["reason"], **more
+            kind=kind, name=options["name"], site=site_named(options["site"]), requested_by=user, reason=options["reason"], **more
         )
         words = {
             RequestState.APPLIED: "Done.",
@@ -167,33 +167,6 @@ def _changing(parser: Any) -> Any:
     parser.add_argument("--reason", required=True, help="why; the history keeps it")
     parser.add_argument("--as", dest="username", help="the user who asks (default: the platform itself)")
     return parser
-
-
-def _site(options: dict[str, Any]) -> Site | None:
-    if not options["site"]:
-        return None
-    site = site_by_slug(slug=options["site"])
-    if site is None:
-        raise CommandError(f"There is no site {options['site']!r}.")
-    return site
-
-
-def _person(username: str) -> User:
-    user = User.objects.filter(username=username).first()
-    if user is None:
-        raise CommandError(f"There is no user {username!r}.")
-    return user
-
-
-def _package(text: str) -> ModelPackage:
-    """A package by digest or name@version. Raises CodedError input:unknown_package; CommandError when several have that name."""
-    name, at, version = text.partition("@")
-    found = list(ModelPackage.objects.filter(name=name, version=version) if at else ModelPackage.objects.filter(pk=text))
-    if len(found) > 1:
-        raise CommandError(f"{text} is ambiguous: {', '.join(row.pk for row in found)}")
-    if not found:
-        raise CodedError("input:unknown_package", text)
-    return found[0]
 
 
 def _slug(site: Site | None) -> str | None:

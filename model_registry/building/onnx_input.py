@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from model_registry.building.errors import NotRunnable, WrongChannels, WrongInput
+from model_registry.building.graph_edit import BATCH, constant_add, inputs_fed, sizes_of, tensor_rename
+from model_registry.building.sessions import outputs_run, session_create
 from model_registry.explain.graph import Graph, attribute
-from model_registry.export.errors import NotRunnable, WrongChannels, WrongInput
-from model_registry.export.graph_edit import BATCH, constant_add, inputs_fed, sizes_of, tensor_rename
-from model_registry.export.sessions import outputs_run, session_create
 
 Layout = Literal["nchw", "nhwc"]
 _CASTABLE = {TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8}

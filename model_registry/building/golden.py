@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import onnx
 
-from model_registry.export.errors import GoldenImageRefused, WrongChannels, WrongInput
-from model_registry.export.sessions import session_create, session_run
+from model_registry.building.errors import GoldenImageRefused, WrongChannels, WrongInput
+from model_registry.building.sessions import session_create, session_run
 from model_registry.packaging.manifest import TensorNames
 from model_registry.packaging.profile import PreprocessingProfile
 from model_registry.phantom.dicom import view_to_dicom

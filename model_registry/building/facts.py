@@ -1,4 +1,4 @@
-"""The file of facts that `package` reads and the options that `import` turns into the same: what no graph says of itself.
+"""The facts of a package that no graph says of itself: from a FACTS.yaml, from the options of `import`, from a form.
 
 name: density-net
 version: 1.0.0
@@ -21,18 +21,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import onnx
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from model_registry.building.errors import FactsInvalid
+from model_registry.building.exported import ExportedModel
+from model_registry.building.package_build import PackageFacts
 from model_registry.explain import Method
-from model_registry.export.errors import FactsInvalid
-from model_registry.export.exported import ExportedModel
-from model_registry.export.package_build import PackageFacts
 from model_registry.packaging.manifest import Aggregation, Calibration, IntendedUse, Label, Metric, Provenance, Slug
+from model_registry.packaging.named_profiles import ProfileError, profile_read
 from model_registry.packaging.profile import PreprocessingProfile
-from model_registry.preprocessing.profiles import ProfileError, profile_read
 
-FACTS_BYTES_MAXIMUM = 1 << 20
 GOLDEN_BYTES_MAXIMUM = 256 << 20
 NOT_EVALUATED = (
     "Nothing was evaluated here: the model came from outside, and neither its figures nor its training were checked. The golden "
@@ -112,22 +110,6 @@ class Facts(_Section):
         if len(set(classes)) != len(classes):
             raise ValueError("labels must differ from one another")
         return classes
-
-
-def facts_read(path: Path) -> Facts:
-    """Read a FACTS.yaml. Raises FactsInvalid naming every field that is wrong."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(FACTS_BYTES_MAXIMUM + 1)
-        if len(data) > FACTS_BYTES_MAXIMUM:
-            raise FactsInvalid(f"{path.name} is larger than {FACTS_BYTES_MAXIMUM} bytes")
-        if b"*" in data and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(data)):
-            raise FactsInvalid(f"{path.name} uses YAML aliases, which can grow without bound; write the values out")
-        return facts_from(yaml.safe_load(data), source=path.name)
-    except OSError as error:
-        raise FactsInvalid(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise FactsInvalid(f"{path.name} is not YAML: {str(error)[:300]}") from error
 
 
 def facts_from(fields: Any, *, source: str) -> Facts:

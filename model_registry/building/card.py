@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from model_registry.evaluation.report import Evaluation
+from model_registry.packaging.manifest import Metric
 
 
-def card_text(*, manifest: Mapping[str, Any], evaluation: Evaluation | None, note: str = "") -> str:
+class Measured(Protocol):
+    """What a card says of an evaluation. A shape and no import: evaluating is offline, and this room is not."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]: ...
+
+    @property
+    def temperature(self) -> float: ...
+
+
+def card_text(*, manifest: Mapping[str, Any], evaluation: Measured | None, note: str = "") -> str:
     """Markdown. Every figure stands with its 95 % interval and how it was measured; without evaluation, the manifest's."""
     if evaluation is None:
         return _plain_card(manifest, note)

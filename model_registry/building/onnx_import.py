@@ -15,11 +15,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, inliner, version_converter
 
-from model_registry.explain import ExplainError, Method, explain_model
-from model_registry.explain.graph import OPSET_MINIMUM, Graph, attribute
-from model_registry.export.errors import ExportError, FactsInvalid, NotRunnable, WrongOutput
-from model_registry.export.exported import OPSET, SUSPICION, ExportedModel
-from model_registry.export.graph_edit import (
+from model_registry.building.errors import ExportError, FactsInvalid, NotRunnable, WrongOutput
+from model_registry.building.exported import OPSET, SUSPICION, ExportedModel
+from model_registry.building.graph_edit import (
     BATCH,
     constant_add,
     inputs_fed,
@@ -31,8 +29,10 @@ from model_registry.export.graph_edit import (
     suspicion_score_add,
     tensor_vacate,
 )
-from model_registry.export.onnx_input import input_fit
-from model_registry.export.sessions import outputs_run, session_create, session_run
+from model_registry.building.onnx_input import input_fit
+from model_registry.building.sessions import outputs_run, session_create, session_run
+from model_registry.explain import ExplainError, Method, explain_model
+from model_registry.explain.graph import OPSET_MINIMUM, Graph, attribute
 from model_registry.packaging.manifest import TensorNames
 
 Kind = Literal["logits", "probabilities"]

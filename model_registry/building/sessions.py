@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from model_registry.export.errors import NotRunnable
+from model_registry.building.errors import NotRunnable
 from model_registry.packaging.manifest import TensorNames
 
 

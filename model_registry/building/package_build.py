@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from model_registry.export.card import card_text
-from model_registry.export.errors import FactsInvalid
-from model_registry.export.exported import SUSPICION, ExportedModel
-from model_registry.export.golden import golden_contents
+from model_registry.building.card import card_text
+from model_registry.building.errors import FactsInvalid
+from model_registry.building.exported import SUSPICION, ExportedModel
+from model_registry.building.golden import golden_contents
 from model_registry.packaging import Package, package_write
 from model_registry.packaging.manifest import Aggregation, Calibration, IntendedUse, Metric, Provenance
 from model_registry.packaging.profile import PreprocessingProfile
