@@ -25,6 +25,8 @@ PIECE_BYTES = 64 * 1024
 STREAM_FROM_BYTES = 256 * 1024
 _LOOK_EVERY_SECONDS = 0.25
 RETRY_AFTER_SECONDS = 3
+#: How long a client that was refused may go on sending before its connection ends.
+FINISH_SECONDS = 1.0
 
 
 class TooSlow(TimeoutError):
@@ -43,6 +45,7 @@ class PacedBody:
         self._has_place = False
         self._needs_place = length is None or length >= STREAM_FROM_BYTES
         self.is_late = False
+        self._has_ended = False
 
     def read(self, size: int = -1) -> bytes:
         """`size` bytes, fewer only at the end of the body. Raises TooSlow, ConnectionResetError, or the Problem that too many
@@ -76,13 +79,32 @@ class PacedBody:
             self._has_place = False
             self._places.release()
 
+    def finish(self) -> None:
+        """The answer has been sent: take what is left of the body for a moment, so that the client can read it, then hang up.
+
+        gunicorn would wait for the rest itself: seconds in this thread, and then in the one that serves all connections.
+        """
+        until = time.monotonic() + FINISH_SECONDS
+        try:
+            with _WATCH.watched(self, FINISH_SECONDS):
+                while (
+                    not self.is_late and self._left != 0 and time.monotonic() < until and (data := self._body.read(PIECE_BYTES))
+                ):
+                    self._left = self._left - len(data) if self._left is not None else None
+        except OSError:
+            self.is_late = True  # the client has hung up
+        if self.is_late or self._left != 0:
+            _hang_up(self._connection, socket.SHUT_RDWR)
+
+    @property
+    def is_unread(self) -> bool:
+        """Something of the body may still come."""
+        return self.is_late or (self._left != 0 and not self._has_ended)
+
     def expire(self) -> None:
         """Called by the watch: wakes the thread that waits for the client, which can still be answered."""
         self.is_late = True
-        try:
-            self._connection.shutdown(socket.SHUT_RD)
-        except OSError:
-            return  # the client has gone: then nobody waits for it
+        _hang_up(self._connection, socket.SHUT_RD)
 
     def _read(self, get: Callable[[], bytes]) -> bytes:
         if self._left == 0:
@@ -100,6 +122,7 @@ class PacedBody:
             if not data:
                 raise TooSlow if self.is_late else ConnectionResetError
         if not data or self._left == 0:
+            self._has_ended = True
             self.release()
         return data
 
@@ -122,19 +145,20 @@ class _Watch:
         self._is_running = False
 
     @contextlib.contextmanager
-    def watched(self, body: PacedBody) -> Iterator[None]:
-        """While the block runs, the body has until its deadline."""
-        self._arm(body)
+    def watched(self, body: PacedBody, allowed_seconds: float | None = None) -> Iterator[None]:
+        """The body expires unless the block ends in time: by default that of one piece."""
+        if allowed_seconds is None:
+            allowed_seconds = settings.BODY_GRACE_SECONDS + PIECE_BYTES / settings.BODY_MIN_BYTES_PER_SECOND
+        self._arm(body, time.monotonic() + allowed_seconds)
         try:
             yield
         finally:
             with self._condition:
                 self._deadlines.pop(body, None)
 
-    def _arm(self, body: PacedBody) -> None:
-        allowed = settings.BODY_GRACE_SECONDS + PIECE_BYTES / settings.BODY_MIN_BYTES_PER_SECOND
+    def _arm(self, body: PacedBody, deadline: float) -> None:
         with self._condition:
-            self._deadlines[body] = time.monotonic() + allowed
+            self._deadlines[body] = deadline
             if not self._is_running:
                 self._is_running = True
                 threading.Thread(target=self._run, name="slow-bodies", daemon=True).start()
@@ -158,6 +182,31 @@ class _Watch:
 _WATCH = _Watch()
 
 
+def _hang_up(connection: Any, how: int) -> None:
+    """Wakes whoever waits for the client, too."""
+    try:
+        connection.shutdown(how)
+    except OSError:
+        return  # the client was quicker
+
+
+class _Finishing:
+    """An answer to a request whose body was not read to its end."""
+
+    def __init__(self, answer: Iterable[bytes], body: PacedBody) -> None:
+        self._answer = answer
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer)
+
+    def close(self) -> None:
+        """Called by the server when it has sent the answer, in the request's own thread."""
+        if hasattr(self._answer, "close"):
+            self._answer.close()
+        self._body.finish()
+
+
 class BodyPace:
     """The WSGI application with its bodies watched, by the settings BODY_*."""
 
@@ -170,10 +219,12 @@ class BodyPace:
         if connection is None:
             return self._application(environment, start_response)
         given = environment.get("CONTENT_LENGTH") or ""
-        length = int(given) if given.isdecimal() else None
+        # Neither a length nor an encoding: there is no body.
+        length = int(given) if given.isdecimal() else None if "HTTP_TRANSFER_ENCODING" in environment else 0
         body = PacedBody(environment["wsgi.input"], connection, length, self._places)
         environment["wsgi.input"] = body
         try:
-            return self._application(environment, start_response)
+            answer = self._application(environment, start_response)
         finally:
             body.release()
+        return _Finishing(answer, body) if body.is_unread else answer

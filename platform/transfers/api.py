@@ -41,6 +41,7 @@ _WHOLE = (UploadState.FINISHED, UploadState.CONSUMED)
 _RETRY_AFTER_SECONDS = {"input:too_many_uploads": 5, "input:upload_space_used_up": 60, "input:upload_busy": 2}
 #: What ends the first piece and leaves a good upload: its client continues, or it expires.
 _KEPT_AT_CREATION = frozenset({"input:upload_interrupted", "input:upload_too_slow"})
+_OF_THE_PROTOCOL = frozenset({"POST", "HEAD", "PATCH", "DELETE"})
 _OVERRIDABLE = frozenset({"PATCH", "DELETE"})
 
 
@@ -67,7 +68,8 @@ class TusView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # who is calling comes first
-        if request.method not in ("GET", "OPTIONS") and request.headers.get("Tus-Resumable") != VERSION:
+        spoken = request.method in _OF_THE_PROTOCOL and hasattr(self, request.method.lower())
+        if spoken and request.headers.get("Tus-Resumable") != VERSION:
             raise Problem.for_status(
                 412,
                 code="request:tus_version",

@@ -114,8 +114,9 @@ def test_without_a_model_in_service_nothing_is_accepted(api: APIClient, store: O
     assert (answer.status_code, answer.json()["code"]) == (503, "model:none_deployed")
 
 
-def test_a_submission_that_is_no_form_is_415(api: APIClient, deployment: Deployment) -> None:
-    assert api.post("/api/v1/studies", {"files": []}, format="json").status_code == 415
+def test_a_submission_that_is_neither_form_nor_json_is_415(api: APIClient, deployment: Deployment) -> None:
+    assert api.post("/api/v1/studies", "files", content_type="text/plain").status_code == 415
+    assert api.post("/api/v1/studies", {"files": []}, format="json").status_code == 400  # JSON names uploads
 
 
 # ── Who sees and does what ────────────────────────────────────────────────────────────────────────────────────────────

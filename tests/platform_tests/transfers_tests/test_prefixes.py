@@ -165,9 +165,9 @@ def test_a_bucket_is_read_below_its_prefix_only(bucket: Any, site: Site, setting
     bucket.pipe("/bucket/north/p2/b.dcm", mammogram_make(StudyInstanceUID="1.2.9"))
     bucket.pipe("/bucket/northern/c.dcm", mammogram_make(StudyInstanceUID="1.2.10"))
 
-    studies = list(prefix_studies(site=site, url="memory://bucket/north"))
+    studies = [one for one in prefix_studies(site=site, url="memory://bucket/north") if isinstance(one, ArchiveStudy)]
 
-    assert [(one.folder, len(one.entries)) for one in studies if isinstance(one, ArchiveStudy)] == [("p1", 1), ("p2", 1)]
+    assert [(one.folder, len(one.entries)) for one in studies] == [("p1", 1), ("p2", 1)]
     with studies[1].open() as unpacked:
         assert unpacked.files[0].read() == mammogram_make(StudyInstanceUID="1.2.9")
     [one] = prefix_files(site=site, url="memory://bucket/north/p1/a.dcm")

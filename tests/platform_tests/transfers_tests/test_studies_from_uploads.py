@@ -77,7 +77,8 @@ def test_only_finished_files_of_ones_own_are_taken(tus: TusClient, other_tus: Tu
     for uploads, status, code in cases:
         answer = submit(tus, uploads=uploads)
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.content
-    for body in ([], 7, {"uploads": None}, {}):
+    bodies: list[Any] = [[], 7, {"uploads": None}, {}]
+    for body in bodies:
         assert tus.client.post("/api/v1/studies", body, format="json").status_code == 400
     assert not Study.objects.exists()
 
