@@ -184,6 +184,8 @@ INTAKE_MAX_REQUEST_BYTES = env.int("INTAKE_MAX_REQUEST_MB", default=1024) * 1024
 INTAKE_MAX_FILES = env.int("INTAKE_MAX_FILES", default=32)
 INTAKE_MAX_PIXELS = env.int("INTAKE_MAX_MEGAPIXELS", default=64) * 1_000_000
 INTAKE_MIN_SIDE = 64
+#: How long the hospital's own identifiers of a study are kept, encrypted, to be restored in its results. 0: never kept.
+IDENTITY_KEPT_DAYS = env.int("IDENTITY_KEPT_DAYS", default=365)
 #: Made when the first file comes; Django refuses to start without it, which is right for a setting and wrong for a fresh folder.
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "incoming")
 SILENCED_SYSTEM_CHECKS = ["files.E001"]
@@ -219,6 +221,15 @@ REAPER_INTERVAL_SECONDS = env.float("REAPER_INTERVAL_SECONDS", default=15.0)
 #: An order overtaken by later ones in its own queue for this long was lost by the broker and is published again.
 ORDER_LOST_AFTER_SECONDS = env.float("ORDER_LOST_AFTER_SECONDS", default=60.0)
 WORKER_SILENT_AFTER_SECONDS = env.float("WORKER_SILENT_AFTER_SECONDS", default=20.0)
+
+# ── Batches ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+BATCH_MAX_ITEMS = env.int("BATCH_MAX_ITEMS", default=50_000)
+#: A manifest's JSON; every other JSON body keeps DATA_UPLOAD_MAX_MEMORY_SIZE.
+BATCH_MANIFEST_MAX_BYTES = env.int("BATCH_MANIFEST_MAX_MB", default=32) * 1024 * 1024
+#: How many jobs of one batch may wait or run at once; the rest of its items wait in the batch.
+BATCH_WINDOW = env.int("BATCH_WINDOW", default=500)
+BATCH_INTERVAL_SECONDS = env.float("BATCH_INTERVAL_SECONDS", default=0.5)
+QUARANTINE_KEPT_DAYS = env.int("QUARANTINE_KEPT_DAYS", default=30)
 
 # ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK = {
