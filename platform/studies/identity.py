@@ -12,16 +12,14 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from common import clock
 from common.encryption import Undecryptable, text_decrypt, text_encrypt, text_reencrypt
-
-if TYPE_CHECKING:
-    from studies.models import Study
+from studies.models import Study, StudyIdentity
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +44,6 @@ class OriginalIdentifiers:
 
 def identity_keep(*, study: Study, identifiers: OriginalIdentifiers) -> None:
     """Store them for a new study, inside the caller's transaction; nothing where there are none or none are to be kept."""
-    from studies.models import StudyIdentity
-
     if settings.IDENTITY_KEPT_DAYS <= 0 or not identifiers.says_anything:
         return
     plain = {
@@ -64,8 +60,6 @@ def identities_of(*, site_id: uuid.UUID, study_ids: Iterable[uuid.UUID]) -> dict
 
     Values: study_instance_uid, patient_id, accession_number, sop_instance_uids (by image position).
     """
-    from studies.models import StudyIdentity
-
     found: dict[uuid.UUID, dict[str, Any]] = {}
     unreadable = 0
     rows = StudyIdentity.objects.filter(study_id__in=list(study_ids), study__site_id=site_id)
@@ -84,8 +78,6 @@ def identities_reencrypt() -> int:
 
     Raises Undecryptable before anything of its chunk is written.
     """
-    from studies.models import StudyIdentity
-
     done = 0
     last: uuid.UUID | None = None
     while True:
@@ -105,8 +97,6 @@ def identities_reencrypt() -> int:
 
 def identities_purge() -> int:
     """Forget what is older than IDENTITY_KEPT_DAYS, a chunk at a time; returns how many."""
-    from studies.models import StudyIdentity
-
     limit = clock.now() - datetime.timedelta(days=settings.IDENTITY_KEPT_DAYS)
     purged = 0
     while True:
