@@ -46,7 +46,7 @@ class ObjectStore:
         self.root = root.rstrip("/")
         self.is_local = "file" in _protocols(self.filesystem)
         if self.is_local:
-            with _storage_errors():
+            with storage_errors():
                 Path(self.root).mkdir(parents=True, exist_ok=True)
 
     def path(self, key: str) -> str:
@@ -58,7 +58,7 @@ class ObjectStore:
     def put_bytes(self, key: str, data: bytes) -> None:
         """Write an object, replacing what is there."""
         path = self.path(key)
-        with _storage_errors():
+        with storage_errors():
             if self.is_local:
                 with self._local_temporary(path) as temporary, temporary.open("wb") as file:
                     file.write(data)
@@ -69,7 +69,7 @@ class ObjectStore:
     def put_file(self, key: str, source: Path, *, move: bool = False) -> None:
         """Write an object from a local file without holding it in memory. `move` may take the file itself."""
         path = self.path(key)
-        with _storage_errors():
+        with storage_errors():
             if not self.is_local:
                 self.filesystem.put_file(str(source), path)
             elif move and _same_device(source, Path(self.root)):
@@ -87,30 +87,30 @@ class ObjectStore:
     def open(self, key: str) -> BinaryIO:
         """The object for reading, seekable. The caller closes it."""
         path = self.path(key)
-        with _storage_errors():
+        with storage_errors():
             return cast(BinaryIO, self.filesystem.open(path, "rb"))
 
     def get_bytes(self, key: str) -> bytes:
         """The whole object."""
         path = self.path(key)
-        with _storage_errors():
+        with storage_errors():
             return cast(bytes, self.filesystem.cat_file(path))
 
     def exists(self, key: str) -> bool:
         path = self.path(key)
-        with _storage_errors():
+        with storage_errors():
             return os.path.isfile(path) if self.is_local else bool(self.filesystem.exists(path))
 
     def size(self, key: str) -> int:
         """Size in bytes."""
         path = self.path(key)
-        with _storage_errors():
+        with storage_errors():
             return os.stat(path).st_size if self.is_local else int(self.filesystem.size(path))
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
         path = self.path(key)
-        with _storage_errors(), contextlib.suppress(FileNotFoundError):
+        with storage_errors(), contextlib.suppress(FileNotFoundError):
             if self.is_local:
                 os.unlink(path)
             else:
@@ -119,7 +119,7 @@ class ObjectStore:
     def list_keys(self, prefix: str) -> list[str]:
         """Every key below a folder."""
         path = self.path(prefix)
-        with _storage_errors():
+        with storage_errors():
             self.filesystem.invalidate_cache()
             try:
                 found = self.filesystem.find(path)
@@ -172,7 +172,7 @@ def _settle(file: BinaryIO) -> None:
 
 
 @contextlib.contextmanager
-def _storage_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """The one border between storage exceptions and coded errors."""
     try:
         yield

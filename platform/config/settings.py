@@ -195,6 +195,27 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 DATA_UPLOAD_MAX_NUMBER_FILES = INTAKE_MAX_FILES + 1  # one over the cap, so that our own refusal is the one that is read
 
+# ── Transfers: files in pieces, archives, places to import from ──────────────────────────────────────────────────────────
+#: Where uploads grow. Every web process, and whatever reads uploads, must see the same folder.
+UPLOAD_SPOOL_DIR = env.str("UPLOAD_SPOOL_DIR", default=str(DATA_DIR / "transfers"))
+UPLOAD_MAX_ARCHIVE_BYTES = env.int("UPLOAD_MAX_ARCHIVE_MB", default=16_384) * 1024 * 1024
+#: What the uploads of one site may hold on disk together, whether complete or not.
+UPLOAD_SITE_MAX_BYTES = env.int("UPLOAD_SITE_MAX_MB", default=65_536) * 1024 * 1024
+#: Below this much free space no more bytes are taken.
+UPLOAD_MIN_FREE_BYTES = env.int("UPLOAD_MIN_FREE_MB", default=1024) * 1024 * 1024
+UPLOAD_MAX_OPEN = env.int("UPLOAD_MAX_OPEN", default=1000)
+#: Requests that send bytes at the same time: of one site over all processes, and of everybody in one process.
+UPLOAD_MAX_STREAMS_PER_SITE = env.int("UPLOAD_MAX_STREAMS_PER_SITE", default=6)
+UPLOAD_MAX_STREAMS_PER_PROCESS = env.int("UPLOAD_MAX_STREAMS_PER_PROCESS", default=5)
+#: An upload that receives nothing for this long, or that nobody takes up when it is complete, is removed.
+UPLOAD_MAX_IDLE_HOURS = env.float("UPLOAD_MAX_IDLE_HOURS", default=24.0)
+ARCHIVE_MAX_ENTRIES = env.int("ARCHIVE_MAX_ENTRIES", default=20_000)
+ARCHIVE_MAX_UNPACKED_BYTES = env.int("ARCHIVE_MAX_UNPACKED_MB", default=65_536) * 1024 * 1024
+#: Unpacked over packed size of one entry. An ordinary mammogram has 2 to 10, an image of one colour 1000.
+ARCHIVE_MAX_RATIO = env.int("ARCHIVE_MAX_RATIO", default=200)
+#: {site slug: [fsspec URLs]}: below these a site may import by reference. Empty: nowhere.
+IMPORT_PREFIXES: dict[str, list[str]] = env.json("IMPORT_PREFIXES", default={})
+
 # ── Models ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: A second administrator must approve what changes a deployment; roll-backs never wait.
 DEPLOYMENT_APPROVAL_REQUIRED = env.bool("DEPLOYMENT_APPROVAL_REQUIRED", default=False)

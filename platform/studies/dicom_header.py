@@ -6,6 +6,7 @@ raises on a broken file comes out as a coded error whose words hold nothing of t
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import tempfile
@@ -109,6 +110,30 @@ def dicom_header_read(file: IO[bytes]) -> DicomHeader:
     except PYDICOM_ERRORS as error:
         # Without the cause: pydicom's messages quote the file.
         raise CodedError("input:header_corrupt", type(error).__name__) from None
+
+
+def dicom_study_uid_read(file: IO[bytes]) -> str:
+    """Study Instance UID (0020,000D), to sort files by before they are received; empty where there is none or it cannot be read.
+
+    `file` may be the first part of a longer one: nothing behind the UID is looked at.
+    """
+    elements = 0
+
+    def stop(tag: Any, vr: str | None, length: int) -> bool:
+        nonlocal elements
+        elements += 1
+        return tag > 0x0020000D or elements > _MAX_ELEMENTS
+
+    try:
+        deflated_meta, start = _deflated(file)
+        if deflated_meta is not None:
+            file.seek(start)
+            file = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(_CHUNK), _CHUNK))
+        file.seek(0)
+        dataset = read_partial(_BoundedReader(file), stop_when=stop, force=True)  # type: ignore[arg-type]
+        return str(dataset.get("StudyInstanceUID") or "").strip(" \0")
+    except (CodedError, *PYDICOM_ERRORS):
+        return ""  # intake will say what is wrong with it
 
 
 def _read(file: IO[bytes]) -> DicomHeader:

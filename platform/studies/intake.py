@@ -183,8 +183,11 @@ def _file_error(index: int, code: str, detail: str) -> dict[str, Any]:
     return {"field": "files", "index": index, "code": code, "message": message}
 
 
-def _recognise(file: IO[bytes]) -> str:
-    """The media type, by the file's own bytes: neither its name nor its declared type counts."""
+def media_type_recognise(file: IO[bytes]) -> str:
+    """The media type, by the file's own first 132 bytes: neither its name nor its declared type counts.
+
+    Raises CodedError input:empty_file or input:not_an_image.
+    """
     file.seek(0)
     head = file.read(132)
     if not head:
@@ -206,7 +209,7 @@ def _prepare(
     source = cast(IO[bytes], file.file)
     if (file.size or 0) > settings.INTAKE_MAX_FILE_BYTES:
         raise CodedError("input:too_large")
-    media_type = _recognise(source)
+    media_type = media_type_recognise(source)
     descriptor, name = tempfile.mkstemp(dir=settings.FILE_UPLOAD_TEMP_DIR, suffix=".intake")
     path = Path(name)
     stack.callback(path.unlink, missing_ok=True)
