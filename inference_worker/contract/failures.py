@@ -101,6 +101,11 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("input:entry_ignored", "Not an image, ignored", "The entry is a file that comes with images, such as DICOMDIR; it was left aside.", "Nothing needs to be done."),
     Failure("input:prefix_not_allowed", "Place not allowed", "Your site may not import from this address.", "Ask the operator which addresses are open to your site."),
     Failure("input:prefix_unreadable", "Place not readable", "The address holds nothing, or it cannot be read.", "Check the address; ask the operator whether this server may read it."),
+    # input: batches
+    Failure("input:too_many_items", "Too many items", "A batch may not hold as many items.", "Split it into several batches."),
+    Failure("input:duplicate_study", "Sent before", "The site has sent the very same files before and has a result; the batch refuses such studies.", "Use the earlier result, or release the item with “duplicates”: “rerun”."),
+    Failure("input:batch_expired", "Batch expired", "The batch reached its expiry before this item was done.", "Retry the batch's cancelled items, or send them in a batch that may take longer."),
+    Failure("input:batch_empty", "Nothing in it", "The batch was started and holds no item.", "Make a new batch with items, archives or prefixes."),
     # model: the administrator must act
     Failure("model:not_validated", "Not validated", "The package has not passed a validation, so it cannot be put in service.", "Validate it and wait for the report."),
     Failure("model:validation_failed", "Validation failed", "The package failed its latest validation, so it cannot be put in service.", "Read the report; mend the package, or validate again if the worker was at fault."),

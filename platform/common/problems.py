@@ -51,6 +51,7 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:too_many_uploads": 429,
     "input:upload_space_used_up": 429,
     "input:prefix_not_allowed": 403,
+    "input:too_many_items": 413,
     "model:not_validated": 409,
     "model:validation_failed": 409,
     "model:package_archived": 409,
