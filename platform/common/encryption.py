@@ -8,7 +8,6 @@ searched: keep a keyed digest beside it where that is wanted.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -48,8 +47,8 @@ def text_reencrypt(encrypted: str, *, purpose: str) -> str:
 
 def _ciphers(purpose: str) -> MultiFernet:
     # SECRET_KEY stays last: what was written before FIELD_ENCRYPTION_KEYS was set must remain readable.
-    keys: Sequence[str] = (*settings.FIELD_ENCRYPTION_KEYS, settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return _ciphers_of(tuple(keys), purpose)
+    keys = (*settings.FIELD_ENCRYPTION_KEYS, settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return _ciphers_of(tuple(str(key) for key in keys), purpose)
 
 
 @lru_cache(maxsize=32)

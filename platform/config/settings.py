@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "common.middleware.PermissionsPolicyMiddleware",
     "common.uploads.UploadCleanupMiddleware",
+    "common.idempotency.IdempotencyMiddleware",  # last: it calls the view
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -252,6 +253,12 @@ BATCH_WINDOW = env.int("BATCH_WINDOW", default=500)
 BATCH_INTERVAL_SECONDS = env.float("BATCH_INTERVAL_SECONDS", default=0.5)
 QUARANTINE_KEPT_DAYS = env.int("QUARANTINE_KEPT_DAYS", default=30)
 
+# ── Repeated requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+#: How long the answer to a request with an Idempotency-Key is kept.
+IDEMPOTENCY_KEPT_HOURS = env.float("IDEMPOTENCY_KEPT_HOURS", default=24.0)
+#: A request that has not been answered for this long is believed dead, and its key is free for a repetition.
+IDEMPOTENCY_LEASE_SECONDS = env.float("IDEMPOTENCY_LEASE_SECONDS", default=60.0)
+
 # ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -276,7 +283,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "common.openapi.problems_describe"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "common.openapi.problems_describe",
+        "common.openapi.idempotency_describe",
+    ],
     # The documentation page loads nothing from other hosts.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

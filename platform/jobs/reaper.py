@@ -19,6 +19,7 @@ from django.db.models import Q
 
 from catalog.checks import checks_reap
 from common import clock
+from common.idempotency_records import records_sweep
 from inference_worker.contract.queues import ORDER_HARD_LIMIT_SECONDS, ORDER_QUEUES
 from jobs.changes import JobChanges
 from jobs.heartbeats import EVENT_FLOW, WORKER, event_flow_is_alive
@@ -47,6 +48,7 @@ def reaper_pass() -> Counter[str]:
     done["checks_reaped"] = checks_reap() if event_flow_is_alive() else 0
     done["statuses_dropped"] = statuses_drop()
     done["uploads_swept"] = incoming_sweep()
+    done["answers_forgotten"] = records_sweep()
     if any(done.values()):
         logger.info("reaper: %s", {name: count for name, count in done.items() if count})
     return done

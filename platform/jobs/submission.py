@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -26,9 +26,11 @@ def study_submit(
     deployment_name: str = "",
     priority: Priority | str = Priority.ROUTINE,
     external_id: str = "",
+    committing: Callable[[Job], None] | None = None,
 ) -> Job:
     """Receive a study and queue its job: study, images, job and order in one transaction, or none of them.
 
+    `committing` is called with the job as the last thing in that transaction; what it raises undoes the submission.
     Raises CodedError for files that cannot be an image of a mammogram and for a deployment that does not exist.
     """
     deployment = deployment_resolve(
@@ -37,4 +39,7 @@ def study_submit(
     received = study_receive(site=site, files=files, image_lateralities=image_lateralities, view_positions=view_positions)
     with transaction.atomic():
         study = study_create(received=received, site=site, external_id=external_id, submitted_by=user)
-        return job_submit(study=study, deployment=deployment, priority=priority, submitted_by=user)
+        job = job_submit(study=study, deployment=deployment, priority=priority, submitted_by=user)
+        if committing is not None:
+            committing(job)
+    return job

@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
 from common.conditional import conditional_response, etag_for
+from common.idempotency import answer_commit
 from common.problems import Problem
 from inference_worker.contract.failures import CodedError
 from jobs.api.documents import image_document, job_url, study_document
@@ -91,7 +92,13 @@ class StudyListView(GenericAPIView):
         given = fields.validated_data
         if user.site is None:
             raise Problem.for_status(403)
-        job = study_submit(
+        answers: list[Response] = []
+
+        def committing(job: Job) -> None:
+            answers.append(_accepted(request, job))
+            answer_commit(request, answers[0])
+
+        study_submit(
             user=user,
             site=user.site,
             files=request.FILES.getlist("files"),
@@ -100,13 +107,18 @@ class StudyListView(GenericAPIView):
             deployment_name=given.get("deployment", ""),
             priority=given["priority"],
             external_id=given.get("external_id", ""),
+            committing=committing,
         )
-        eta = eta_seconds(job=job, queue_position=queue_positions(jobs=[job]).get(job.pk))
-        return Response(
-            {"id": str(job.study_id), "job": {"id": str(job.pk), "url": job_url(job.pk)}},
-            status=202,
-            headers={"Location": request.build_absolute_uri(job_url(job.pk)), **retry_after(job, eta)},
-        )
+        return answers[0]
+
+
+def _accepted(request: Request, job: Job) -> Response:
+    eta = eta_seconds(job=job, queue_position=queue_positions(jobs=[job]).get(job.pk))
+    return Response(
+        {"id": str(job.study_id), "job": {"id": str(job.pk), "url": job_url(job.pk)}},
+        status=202,
+        headers={"Location": request.build_absolute_uri(job_url(job.pk)), **retry_after(job, eta)},
+    )
 
 
 def _submission(request: Request) -> dict[str, Any]:
