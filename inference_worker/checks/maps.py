@@ -49,4 +49,6 @@ def heatmaps_check(*, outputs: Sequence[ModelOutput], manifest: Manifest) -> Che
     if empty:
         detail = f"always zero on the golden inputs for {', '.join(empty)}; whether that is honest is the gradients' item"
         return CheckItem("heatmaps", Verdict.PASSED, detail, figures=figures)
-    return CheckItem("heatmaps", Verdict.PASSED, f"every target is shown in at least one of {len(outputs)} inputs", figures=figures)
+    return CheckItem(
+        "heatmaps", Verdict.PASSED, f"every target is shown in at least one of {len(outputs)} inputs", figures=figures
+    )

@@ -188,4 +188,6 @@ def _model_run(
     if ending.reason:
         name = report.current or "session"
         seconds = round(time.monotonic() - started, 3)
-        report.done(CheckItem(name, Verdict.FAILED, f"the process that ran the model: {ending.reason}", ending.code, seconds=seconds))
+        report.done(
+            CheckItem(name, Verdict.FAILED, f"the process that ran the model: {ending.reason}", ending.code, seconds=seconds)
+        )

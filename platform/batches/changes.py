@@ -115,7 +115,7 @@ def jobs_followed(jobs: Iterable[Job]) -> int:
     moves: dict[ItemStatus, list[uuid.UUID]] = defaultdict(list)
     deltas: dict[uuid.UUID, Counter[str]] = defaultdict(Counter)
     for pk, batch_id, job_id, status in rows.values_list("pk", "batch_id", "job_id", "status"):
-        target = statuses[job_id]  # type: ignore[index]  # filtered by job
+        target = statuses[job_id]
         if status != target:
             moves[target].append(pk)
             deltas[batch_id][status] -= 1

@@ -1,4 +1,4 @@
-"""Pending items become studies and jobs, or are kept aside with a reason. Outside any request, through the one way in: studies' intake.
+"""Pending items become studies and jobs, or are kept aside with a reason. Outside any request, through the one way in: intake.
 
 Whoever is killed here leaves either nothing (the item is taken up again when its claim runs out) or everything: study, job, order
 and the item's own row are written in one transaction, which first looks whether somebody else has done it.
@@ -104,19 +104,13 @@ def _store(item: BatchItem, received: ReceivedStudy, opened: ItemFiles, deployme
             item_moved(item=locked, status=ItemStatus.SUCCEEDED, study_id=earlier.study_id, job=earlier, reused=True, tries=0)
             return
         uploads_consume(opened.uploads)
-        study = study_create(
-            received=received, site=batch.site, external_id=item.external_id, submitted_by=batch.submitted_by
-        )
-        job = job_submit(
-            study=study, deployment=deployment, priority=ORDER_QUEUES[item.urgency], submitted_by=batch.submitted_by
-        )
+        study = study_create(received=received, site=batch.site, external_id=item.external_id, submitted_by=batch.submitted_by)
+        job = job_submit(study=study, deployment=deployment, priority=ORDER_QUEUES[item.urgency], submitted_by=batch.submitted_by)
         item_moved(item=locked, status=ItemStatus.QUEUED, study=study, job=job, tries=0, waits=0)
 
 
-def _earlier_job(
-    item: BatchItem, received: ReceivedStudy, deployment: Deployment, duplicates: Duplicates
-) -> Job | None:
-    """The newest job over the very same files that has a result: of any package for REFUSE, of the one that serves now for REUSE."""
+def _earlier_job(item: BatchItem, received: ReceivedStudy, deployment: Deployment, duplicates: Duplicates) -> Job | None:
+    """The newest job over the very same files that has a result: REUSE wants it of the package that serves now."""
     if duplicates is Duplicates.RERUN:
         return None
     jobs = Job.objects.filter(
@@ -163,5 +157,3 @@ def _keep_aside(item: BatchItem, error: CodedError) -> None:
     if item.uploads:
         # So that a release can try the same files again.
         uploads_keep(uploads_by_id(site=item.batch.site, ids=item.uploads), until=locked.quarantine_ends_at)
-
-

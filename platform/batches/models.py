@@ -174,9 +174,7 @@ class BatchItem(models.Model):
         ]
         indexes = [
             models.Index(fields=["batch", "status", "position"], name="item_of_batch_status"),
-            models.Index(
-                fields=["batch", "urgency", "position"], name="item_pending", condition=models.Q(status="pending")
-            ),
+            models.Index(fields=["batch", "urgency", "position"], name="item_pending", condition=models.Q(status="pending")),
             models.Index(fields=["job"], name="item_of_job", condition=models.Q(job__isnull=False)),
             models.Index(fields=["study"], name="item_of_study", condition=models.Q(study__isnull=False)),
             models.Index(

@@ -102,7 +102,7 @@ def source_contents(*, source: BatchSource, site: Site) -> Iterator[ArchiveStudy
     """What an archive or a place holds. Raises FilesNotHere, or CodedError when it is refused as a whole."""
     if source.prefix:
         return prefix_studies(site=site, url=source.prefix)
-    upload = Upload.objects.filter(site=site, pk=source.upload).first()
+    upload = Upload.objects.filter(site=site, pk=source.upload or uuid.UUID(int=0)).first()
     if upload is None:
         raise CodedError("input:unknown_upload", str(source.upload))
     if upload.state == UploadState.RECEIVING:

@@ -71,7 +71,6 @@ def items_claimed(*, batch_id: uuid.UUID) -> list[uuid.UUID]:
     return items_claim(batch=batch, limit=min(_CLAIM, room))
 
 
-
 def estimates_renew() -> int:
     """Queue position and time left of batches in progress, so that a poll computes nothing. Returns how many changed."""
     changed = 0
@@ -82,8 +81,10 @@ def estimates_renew() -> int:
         if known is not None and batch.live_count:
             seconds, concurrency = known
             eta = max(1, math.ceil(seconds * (1 + (behind + batch.pending_count) / concurrency)))
-        changed += Batch.objects.filter(pk=batch.pk).exclude(queue_position=position, eta_seconds=eta).update(
-            queue_position=position, eta_seconds=eta
+        changed += (
+            Batch.objects.filter(pk=batch.pk)
+            .exclude(queue_position=position, eta_seconds=eta)
+            .update(queue_position=position, eta_seconds=eta)
         )
     return changed
 
@@ -133,7 +134,9 @@ def _finalize(batch_id: uuid.UUID) -> None:
         kept = Counter({status.value: getattr(batch, f"{status.value}_count") for status in ItemStatus})
         wrong = {status: counted[status] - kept[status] for status in ItemStatus.values if counted[status] != kept[status]}
         if wrong:
-            logger.error("batches: the counts of a batch were wrong by %s; they are mended", wrong, extra={"batch_id": str(batch_id)})
+            logger.error(
+                "batches: the counts of a batch were wrong by %s; they are mended", wrong, extra={"batch_id": str(batch_id)}
+            )
             counts_add({batch.pk: Counter(wrong)})
             batch.refresh_from_db()
         happening = BatchHappening.REOPENED if batch.live_count else BatchHappening.FINISHED

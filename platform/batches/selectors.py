@@ -18,7 +18,9 @@ def batches_visible_to(*, user: User) -> QuerySet[Batch]:
 def items_of(*, batch: Batch) -> QuerySet[BatchItem]:
     """The batch's items in the order of its manifest, with what a list shows of their jobs."""
     rows = BatchItem.objects.filter(batch=batch).select_related("job", "source")
-    return rows.only(*_ITEM_COLUMNS, "job__failure_code", "job__failure_detail", "job__status", "source__upload", "source__prefix")
+    return rows.only(
+        *_ITEM_COLUMNS, "job__failure_code", "job__failure_detail", "job__status", "source__upload", "source__prefix"
+    )
 
 
 def items_with_failure(items: QuerySet[BatchItem], code: str) -> QuerySet[BatchItem]:

@@ -1,4 +1,4 @@
-"""What people may ask of batches: make, add, close, cancel, retry. Each is one short transaction; the work itself is batches.loop's.
+"""What people may ask of batches: make, add, close, cancel, retry. Each is one transaction; the work is batches.loop's.
 
 Releasing what was kept aside is batches.quarantine's concern.
 """
@@ -91,7 +91,7 @@ def batch_close(*, batch_id: uuid.UUID, closed_by: User | None) -> None:
 
 
 def batch_cancel(*, batch_id: uuid.UUID, cancelled_by: User | None) -> None:
-    """Have everything ended that has not; what is done stays. Raises BatchConflict batch:not_cancellable for one that has ended."""
+    """Have everything ended that has not; what is done stays. Raises BatchConflict batch:not_cancellable."""
     with transaction.atomic():
         batch = Batch.objects.select_for_update().get(pk=batch_id)
         if batch.state in (BatchState.CANCELLING, BatchState.CANCELLED):
@@ -155,7 +155,7 @@ def chunks(sequence: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:
 
 
 def uploads_check(*, site: Site, wanted: Iterable[tuple[str, str, int | None]], errors: ManifestErrors) -> None:
-    """Every (where, upload id, index) must be an upload of the site that is not gone; those that are not are added to `errors`."""
+    """Every (where, upload id, index) must be an upload of the site that is not gone; others are added to `errors`."""
     listed = [entry for entry in wanted if entry[1]]
     known: set[str] = set()
     for some in chunks(sorted({upload_id for _, upload_id, _ in listed})):
@@ -226,8 +226,7 @@ def _part_add(*, batch: Batch, part: ManifestPart) -> None:
     places = BatchSource.objects.filter(batch=batch).count()
     sources = [{"upload": upload_id} for upload_id in part.archives] + [{"prefix": prefix} for prefix in part.prefixes]
     BatchSource.objects.bulk_create(
-        BatchSource(batch=batch, position=places + at, not_before=now, **source)  # type: ignore[misc]
-        for at, source in enumerate(sources)
+        BatchSource(batch=batch, position=places + at, not_before=now, **source) for at, source in enumerate(sources)
     )
     wanted = [upload_id for item in part.items for upload_id in item.uploads] + list(part.archives)
     for some in chunks(wanted):

@@ -167,5 +167,3 @@ def _put_off(source: BatchSource) -> None:
     BatchSource.objects.filter(pk=source.pk).update(
         not_before=clock.now() + datetime.timedelta(seconds=pause), waits=min(source.waits + 1, 1000)
     )
-
-

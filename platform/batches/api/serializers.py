@@ -95,7 +95,7 @@ class ManifestSerializer(ManifestPartSerializer):
 
 
 class RetrySerializer(serializers.Serializer):
-    statuses = serializers.MultipleChoiceField(choices=["failed", "cancelled"], default=["failed"])
+    statuses = serializers.MultipleChoiceField(choices=["failed", "cancelled"], default={"failed"})
 
 
 class ReleaseSerializer(serializers.Serializer):
