@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import Site, User
+from batches.bulk import rows_insert
 from batches.changes import batch_transition, counts_add
 from batches.manifest import ManifestErrors, ManifestPart, ManifestRefusal, manifest_read, part_read
 from batches.models import Batch, BatchItem, BatchSource, QuarantineState
@@ -242,6 +243,7 @@ def items_room_check(total: int) -> None:
 
 def items_insert(*, batch: Batch, items: Sequence[BatchItem]) -> None:
     """New items of a locked batch, and its counts."""
-    for some in chunks(items):
-        BatchItem.objects.bulk_create(some)
+    rows_insert(items)
+    for item in items:
+        item._state.adding = False
     counts_add({batch.pk: Counter(item.status for item in items)})

@@ -34,7 +34,7 @@ from batches.selectors import batches_visible_to, items_of, items_with_failure
 from batches.services import BatchConflict, batch_append, batch_cancel, batch_close, batch_create, batch_retry
 from batches.states import BatchState, ItemStatus
 from common.conditional import conditional_response, etag_for
-from common.parsers import CappedJSONParser
+from common.parsers import LargeJSONParser
 from common.problems import Problem
 from jobs.api.serializers import ProblemSerializer
 
@@ -62,7 +62,7 @@ _CONFLICTS = {
 }
 
 
-class ManifestParser(CappedJSONParser):
+class ManifestParser(LargeJSONParser):
     """JSON of at most BATCH_MANIFEST_MAX_BYTES."""
 
     def maximum_bytes(self) -> int:

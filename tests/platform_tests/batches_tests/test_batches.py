@@ -20,7 +20,7 @@ from tests.platform_tests.batches_tests.conftest import counted
 from transfers.models import Upload, UploadKind, UploadState
 from transfers.spool import spool_path
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
@@ -195,6 +195,7 @@ def test_files_that_named_batch_and_custom_id_find_their_item(api, upload_of, ma
     assert counted(batch["id"]) == {"succeeded": 3, "quarantined": 1}
 
 
+@pytest.mark.django_db(transaction=True)  # files go when the transaction commits
 def test_an_item_waits_for_files_that_are_on_their_way(api, upload_of, mammograms, turn, moving_clock, finish) -> None:
     data = mammograms(1)
     upload = upload_of(data, state=UploadState.RECEIVING, offset=5)
