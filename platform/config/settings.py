@@ -205,9 +205,8 @@ UPLOAD_SITE_MAX_BYTES = env.int("UPLOAD_SITE_MAX_MB", default=65_536) * 1024 * 1
 #: Below this much free space no more bytes are taken.
 UPLOAD_MIN_FREE_BYTES = env.int("UPLOAD_MIN_FREE_MB", default=1024) * 1024 * 1024
 UPLOAD_MAX_OPEN = env.int("UPLOAD_MAX_OPEN", default=1000)
-#: Requests that send bytes at the same time: of one site over all processes, and of everybody in one process.
+#: Requests of one site that send bytes at the same time, over all processes.
 UPLOAD_MAX_STREAMS_PER_SITE = env.int("UPLOAD_MAX_STREAMS_PER_SITE", default=6)
-UPLOAD_MAX_STREAMS_PER_PROCESS = env.int("UPLOAD_MAX_STREAMS_PER_PROCESS", default=5)
 #: An upload that receives nothing for this long, or that nobody takes up when it is complete, is removed.
 UPLOAD_MAX_IDLE_HOURS = env.float("UPLOAD_MAX_IDLE_HOURS", default=24.0)
 ARCHIVE_MAX_ENTRIES = env.int("ARCHIVE_MAX_ENTRIES", default=20_000)
@@ -216,6 +215,13 @@ ARCHIVE_MAX_UNPACKED_BYTES = env.int("ARCHIVE_MAX_UNPACKED_MB", default=65_536) 
 ARCHIVE_MAX_RATIO = env.int("ARCHIVE_MAX_RATIO", default=200)
 #: {site slug: [fsspec URLs]}: below these a site may import by reference. Empty: nowhere.
 IMPORT_PREFIXES: dict[str, list[str]] = env.json("IMPORT_PREFIXES", default={})
+
+# ── Bodies of requests, whatever they hold ────────────────────────────────────────────────────────────────────────────
+#: A piece of 64 KiB may take the grace and the time that the least pace allows; then the request ends.
+BODY_GRACE_SECONDS = env.float("BODY_GRACE_SECONDS", default=10.0)
+BODY_MIN_BYTES_PER_SECOND = env.int("BODY_MIN_KB_PER_SECOND", default=8) * 1024
+#: Large bodies on their way in at the same time in one web process; the rest of its threads (8) answers everybody else.
+BODY_MAX_STREAMS_PER_PROCESS = env.int("BODY_MAX_STREAMS_PER_PROCESS", default=5)
 
 # ── Models ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: A second administrator must approve what changes a deployment; roll-backs never wait.

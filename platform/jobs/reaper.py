@@ -1,5 +1,5 @@
 """The reaper: finds, in the database, what workers, ledger and broker lost, and sends it round again. On its rounds it also has
-the temporary files swept that killed web processes left behind, where it shares their folder.
+the temporary files swept that killed web processes left behind, and uploads that expired, where it shares their folders.
 
 Stuck cancels need no pass of their own: a job is CANCELLED the moment it is cancelled, and the ledger calls the attempt back at
 every heartbeat of a worker that still holds it. The reaper publishes nothing itself; the dispatcher picks up what it puts back.
@@ -27,6 +27,7 @@ from jobs.models import Job, JobStatus, OutboxMessage, WorkerStatus
 from jobs.policy import attempt_failed
 from jobs.transitions import Verdict, job_transition
 from studies.services import incoming_sweep
+from transfers.sweep import uploads_sweep
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def reaper_pass() -> Counter[str]:
     done["orders_lost"] = orders_lost_return()
     done["checks_reaped"] = checks_reap() if event_flow_is_alive() else 0
     done["statuses_dropped"] = statuses_drop()
-    done["uploads_swept"] = incoming_sweep()
+    done["uploads_swept"] = incoming_sweep() + uploads_sweep()
     done["answers_forgotten"] = records_sweep()
     if any(done.values()):
         logger.info("reaper: %s", {name: count for name, count in done.items() if count})

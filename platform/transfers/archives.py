@@ -52,7 +52,7 @@ def archive_entries(path: Path) -> Iterator[ImportEntry | ArchiveRefusal]:
     starts = _data_starts(path, members)
     seen: set[str] = set()
     for index, member in enumerate(members):
-        if member.is_dir() and not member.file_size:
+        if member.orig_filename.endswith("/") and not member.file_size:
             continue
         try:
             name = name_normalise(member.orig_filename)

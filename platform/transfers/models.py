@@ -58,7 +58,6 @@ class Upload(models.Model):
     #: A request is sending bytes and has said so until then; a killed process's word runs out by itself.
     streaming_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from transfers import api
+
+urlpatterns = [
+    path("api/v1/uploads", api.UploadListView.as_view(), name="uploads"),
+    path("api/v1/uploads/<uuid:upload_id>", api.UploadView.as_view(), name="upload-state"),
+]

@@ -45,6 +45,15 @@ class SubmissionSerializer(serializers.Serializer):
     view_position = serializers.ListField(child=serializers.CharField(allow_blank=True, max_length=16), required=False)
 
 
+class UploadedSubmissionSerializer(SubmissionSerializer):
+    """A study whose files have arrived as uploads; each upload can be used once. Lists are in the order of `uploads`."""
+
+    files = None  # type: ignore[assignment]
+    uploads = serializers.ListField(
+        child=serializers.UUIDField(), min_length=1, help_text="Ids of finished uploads, kind “file”."
+    )
+
+
 class JobReferenceSerializer(serializers.Serializer):
     """Where to follow the job."""
 

@@ -20,6 +20,7 @@ from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
 from common.conditional import conditional_response, etag_for
 from common.idempotency import answer_commit
+from common.parsers import CappedJSONParser
 from common.problems import Problem
 from inference_worker.contract.failures import CodedError
 from jobs.api.documents import image_document, job_url, study_document
@@ -29,11 +30,12 @@ from jobs.api.serializers import (
     StudyDetailSerializer,
     StudySerializer,
     SubmissionSerializer,
+    UploadedSubmissionSerializer,
 )
 from jobs.api.views import NOT_FOUND, retry_after
 from jobs.models import Job
 from jobs.selectors import eta_seconds, latest_jobs, queue_positions
-from jobs.submission import study_submit
+from jobs.submission import study_submit, study_submit_uploads
 from studies.models import Study
 from studies.selectors import studies_visible_to
 from studies.uploads import files_welcome
@@ -50,7 +52,7 @@ class StudyFilter(filters.FilterSet):
 class StudyListView(GenericAPIView):
     """Submit a study, or list the site's studies, newest first."""
 
-    parser_classes = [MultiPartParser]
+    parser_classes = [MultiPartParser, CappedJSONParser]
     serializer_class = StudySerializer
     filterset_class = StudyFilter
     queryset = Study.objects.none()  # the schema's; what is answered comes from the selector
@@ -81,13 +83,22 @@ class StudyListView(GenericAPIView):
         operation_id="studies_submit",
         summary="Submit a study",
         tags=["studies"],
-        request={"multipart/form-data": SubmissionSerializer},
-        responses={202: AcceptedSerializer, 400: REFUSED, 413: REFUSED, 422: REFUSED},
+        request={"multipart/form-data": SubmissionSerializer, "application/json": UploadedSubmissionSerializer},
+        responses={
+            202: AcceptedSerializer,
+            400: REFUSED,
+            404: REFUSED,
+            409: REFUSED,
+            410: REFUSED,
+            413: REFUSED,
+            422: REFUSED,
+        },
     )
     def post(self, request: Request) -> Response:
         user = caller(request)
+        is_form = isinstance(request.data, QueryDict)
         # The lists are repeated form fields, which a QueryDict gives only when asked for each.
-        fields = SubmissionSerializer(data=_submission(request))
+        fields = SubmissionSerializer(data=_submission(request)) if is_form else UploadedSubmissionSerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         given = fields.validated_data
         if user.site is None:
@@ -98,17 +109,20 @@ class StudyListView(GenericAPIView):
             answers.append(_accepted(request, job))
             answer_commit(request, answers[0])
 
-        study_submit(
-            user=user,
-            site=user.site,
-            files=request.FILES.getlist("files"),
-            image_lateralities=given.get("image_laterality", []),
-            view_positions=given.get("view_position", []),
-            deployment_name=given.get("deployment", ""),
-            priority=given["priority"],
-            external_id=given.get("external_id", ""),
-            committing=committing,
-        )
+        common: dict[str, Any] = {
+            "user": user,
+            "site": user.site,
+            "image_lateralities": given.get("image_laterality", []),
+            "view_positions": given.get("view_position", []),
+            "deployment_name": given.get("deployment", ""),
+            "priority": given["priority"],
+            "external_id": given.get("external_id", ""),
+            "committing": committing,
+        }
+        if is_form:
+            study_submit(files=request.FILES.getlist("files"), **common)
+        else:
+            study_submit_uploads(upload_ids=given["uploads"], **common)
         return answers[0]
 
 
