@@ -104,6 +104,11 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("input:not_an_archive", "Not a zip archive", "The file is not a zip archive, or it is damaged or cut short.", "Send the package as a zip archive, as a download of it gives one."),
     Failure("input:archive_refused", "Archive refused", "The archive holds what a model package may not: a link, a path outside it, a name twice, an encrypted entry, or files that its manifest does not list.", "Make the archive anew from the package's folder and nothing else."),
     Failure("input:package_in_service", "Package in service", "The package is in service, or runs as a candidate, so it cannot be archived.", "Put another package in its place first; the detail names the deployments."),
+    # input: batches
+    Failure("input:too_many_items", "Too many items", "A batch may not hold as many items.", "Split it into several batches."),
+    Failure("input:duplicate_study", "Sent before", "The site has sent the very same files before and has a result; the batch refuses such studies.", "Use the earlier result, or release the item with “duplicates”: “rerun”."),
+    Failure("input:batch_expired", "Batch expired", "The batch reached its expiry before this item was done.", "Retry the batch's cancelled items, or send them in a batch that may take longer."),
+    Failure("input:batch_empty", "Nothing in it", "The batch was started and holds no item.", "Make a new batch with items, archives or prefixes."),
     # model: the administrator must act
     Failure("model:not_validated", "Not validated", "The package has not passed a validation, so it cannot be put in service.", "Validate it and wait for the report."),
     Failure("model:validation_failed", "Validation failed", "The package failed its latest validation, so it cannot be put in service.", "Read the report; mend the package, or validate again if the worker was at fault."),

@@ -82,6 +82,7 @@ def session_describe(request: Request, user: User | AnonymousUser) -> dict[str, 
 class SessionView(APIView):
     """The browser's session. Signing in and out need the CSRF token like every other change."""
 
+    idempotency_exempt = True
     authentication_classes = [SessionAuthentication]
     permission_classes = [AllowAny]
 

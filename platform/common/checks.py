@@ -18,6 +18,18 @@ def secret_key_check(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[c
 
 
 @checks.register(checks.Tags.security)
+def encryption_keys_check(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """A short key would be guessed by whoever holds a copy of the database, which is what the keys are against."""
+    if all(len(key) >= 32 for key in settings.FIELD_ENCRYPTION_KEYS):
+        return []
+    return [
+        checks.Error(
+            "FIELD_ENCRYPTION_KEYS holds a key shorter than 32 characters.", hint="openssl rand -hex 32", id="common.E003"
+        )
+    ]
+
+
+@checks.register(checks.Tags.security)
 def hosts_check(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     """A platform behind TLS is reachable by others, so its own names must be listed."""
     if settings.BEHIND_TLS and "*" in settings.ALLOWED_HOSTS:

@@ -52,6 +52,7 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:upload_space_used_up": 429,
     "input:prefix_not_allowed": 403,
     "input:package_in_service": 409,
+    "input:too_many_items": 413,
     "model:not_validated": 409,
     "model:validation_failed": 409,
     "model:package_archived": 409,

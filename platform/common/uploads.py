@@ -5,6 +5,7 @@ It knows sizes only. What a file is, and whether it is wanted, is the concern of
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,8 @@ class CappedUploadHandler(FileUploadHandler):
         self._file_bytes = 0
         self._request_bytes = 0
         self._upload: TemporaryUploadedFile | None = None
+        #: Of the file that comes in, for the requests whose repetition must be recognised: read once, while it is in memory.
+        self._digest: Any = None
 
     def handle_raw_input(
         self, input_data: IO[bytes], META: dict[str, str], content_length: int, boundary: str, encoding: str | None = None
@@ -80,6 +83,7 @@ class CappedUploadHandler(FileUploadHandler):
         # Made under a fixed name: Django's own would carry the sender's file extension onto our disk.
         self._upload = TemporaryUploadedFile("upload", self.content_type or "", 0, self.charset, self.content_type_extra)
         self._upload.name = self.file_name
+        self._digest = hashlib.sha256() if self.request and "Idempotency-Key" in self.request.headers else None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self._file_bytes += len(raw_data)
@@ -95,12 +99,16 @@ class CappedUploadHandler(FileUploadHandler):
             raise _too_large(f"The request may hold {caps.request_bytes} bytes.")
         if self._upload is not None:
             self._upload.write(raw_data)
+            if self._digest is not None:
+                self._digest.update(raw_data)
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
         completed, self._upload = self._upload, None
         if completed is not None:
             completed.seek(0)
             completed.size = file_size
+            if self._digest is not None:
+                completed.content_sha256 = self._digest.hexdigest()  # type: ignore[attr-defined]
         return completed
 
     def upload_interrupted(self) -> None:

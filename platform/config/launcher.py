@@ -151,6 +151,7 @@ class Launcher:
         ledger = ("-A", "config.celery_app", "worker", "-Q", "ledger", "--pool", "solo", "--loglevel", "INFO")
         self._start("ledger", _python("celery", *ledger, "--hostname", "ledger@%h", *QUIET))
         self._start("dispatcher", (sys.executable, str(REPOSITORY_ROOT / "platform" / "manage.py"), "run_dispatcher"))
+        self._start("batches", (sys.executable, str(REPOSITORY_ROOT / "platform" / "manage.py"), "run_batches"))
         web = ("--worker-class", "gthread", "--workers", os.environ.get("WEB_PROCESSES", "2"), "--threads", "8", "--preload")
         bind = (
             "--bind",

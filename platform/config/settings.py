@@ -49,6 +49,8 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
+#: Long random strings, newest first: columns are encrypted with the first and read with any. Without them SECRET_KEY serves.
+FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 #: True behind TLS: secure cookies, HSTS. The embedded default serves plain HTTP on loopback.
@@ -92,6 +94,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "common.middleware.PermissionsPolicyMiddleware",
     "common.uploads.UploadCleanupMiddleware",
+    "common.idempotency.IdempotencyMiddleware",  # last: it calls the view
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -182,6 +185,8 @@ INTAKE_MAX_REQUEST_BYTES = env.int("INTAKE_MAX_REQUEST_MB", default=1024) * 1024
 INTAKE_MAX_FILES = env.int("INTAKE_MAX_FILES", default=32)
 INTAKE_MAX_PIXELS = env.int("INTAKE_MAX_MEGAPIXELS", default=64) * 1_000_000
 INTAKE_MIN_SIDE = 64
+#: How long the hospital's own identifiers of a study are kept, encrypted, to be restored in its results. 0: never kept.
+IDENTITY_KEPT_DAYS = env.int("IDENTITY_KEPT_DAYS", default=365)
 #: Made when the first file comes; Django refuses to start without it, which is right for a setting and wrong for a fresh folder.
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "incoming")
 SILENCED_SYSTEM_CHECKS = ["files.E001"]
@@ -245,6 +250,21 @@ REAPER_INTERVAL_SECONDS = env.float("REAPER_INTERVAL_SECONDS", default=15.0)
 ORDER_LOST_AFTER_SECONDS = env.float("ORDER_LOST_AFTER_SECONDS", default=60.0)
 WORKER_SILENT_AFTER_SECONDS = env.float("WORKER_SILENT_AFTER_SECONDS", default=20.0)
 
+# ── Batches ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+BATCH_MAX_ITEMS = env.int("BATCH_MAX_ITEMS", default=50_000)
+#: A manifest's JSON; every other JSON body keeps DATA_UPLOAD_MAX_MEMORY_SIZE.
+BATCH_MANIFEST_MAX_BYTES = env.int("BATCH_MANIFEST_MAX_MB", default=32) * 1024 * 1024
+#: How many jobs of one batch may wait or run at once; the rest of its items wait in the batch.
+BATCH_WINDOW = env.int("BATCH_WINDOW", default=500)
+BATCH_INTERVAL_SECONDS = env.float("BATCH_INTERVAL_SECONDS", default=0.5)
+QUARANTINE_KEPT_DAYS = env.int("QUARANTINE_KEPT_DAYS", default=30)
+
+# ── Repeated requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+#: How long the answer to a request with an Idempotency-Key is kept.
+IDEMPOTENCY_KEPT_HOURS = env.float("IDEMPOTENCY_KEPT_HOURS", default=24.0)
+#: A request that has not been answered for this long is believed dead, and its key is free for a repetition.
+IDEMPOTENCY_LEASE_SECONDS = env.float("IDEMPOTENCY_LEASE_SECONDS", default=60.0)
+
 # ── API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -269,7 +289,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "common.openapi.problems_describe"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "common.openapi.problems_describe",
+        "common.openapi.idempotency_describe",
+    ],
     # The documentation page loads nothing from other hosts.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -17,6 +17,7 @@ from common import clock
 from jobs import broker
 from jobs.models import Job, JobAttempt, JobEvent, OutboxMessage, Result
 from jobs.outbox import orders_write
+from jobs.signals import jobs_changed
 
 _JOB_FIELDS = (
     "status",
@@ -120,6 +121,8 @@ class JobChanges:
         if self._wanted:
             orders_write(wanted=list(self._wanted.values()))
         Result.objects.bulk_create(self._results)
+        if self._jobs:
+            jobs_changed.send(sender=JobChanges, jobs=list(self._jobs.values()), events=list(self._events))
         if self._abandoned:
             abandoned = list(self._abandoned)
             transaction.on_commit(lambda: broker.attempts_abandon(attempts=abandoned))

@@ -20,6 +20,7 @@ from django.db.models import Q
 from catalog.checks import checks_reap
 from catalog.uploads import uploads_resume
 from common import clock
+from common.idempotency_records import records_sweep
 from inference_worker.contract.queues import ORDER_HARD_LIMIT_SECONDS, ORDER_QUEUES
 from jobs.changes import JobChanges
 from jobs.heartbeats import EVENT_FLOW, WORKER, event_flow_is_alive
@@ -50,6 +51,7 @@ def reaper_pass() -> Counter[str]:
     done["packages_installed"] = uploads_resume()
     done["statuses_dropped"] = statuses_drop()
     done["uploads_swept"] = incoming_sweep() + uploads_sweep()
+    done["answers_forgotten"] = records_sweep()
     if any(done.values()):
         logger.info("reaper: %s", {name: count for name, count in done.items() if count})
     return done

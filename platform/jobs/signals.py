@@ -9,3 +9,7 @@ deployment_rolled_back = Signal()
 
 #: Sent by the dispatcher every few seconds: rooms above do their rounds with it. No arguments.
 dispatcher_round = Signal()
+
+#: Sent inside the transaction in which jobs change, after their rows are written: jobs (list[Job]), events (list[JobEvent]).
+#: Whoever listens joins the transaction, so it must be quick, and may lock only what is locked after jobs.
+jobs_changed = Signal()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -30,11 +30,13 @@ def study_submit(
     priority: Priority | str = Priority.ROUTINE,
     external_id: str = "",
     uploads: Sequence[Upload] = (),
+    committing: Callable[[Job], None] | None = None,
 ) -> Job:
     """Receive a study and queue its job: study, images, job and order in one transaction, or none of them.
 
-    `uploads`: what the files were received as, consumed in the same transaction. Raises CodedError for files that cannot be an
-    image of a mammogram, for a deployment that does not exist, and for uploads that somebody else was quicker to use.
+    `uploads`: what the files were received as, consumed in the same transaction. `committing` is called with the job as the last
+    thing in it; what it raises undoes the submission. Raises CodedError for files that cannot be an image of a mammogram, for a
+    deployment that does not exist, and for uploads that somebody else was quicker to use.
     """
     deployment = deployment_resolve(
         site=site, name=deployment_name
@@ -43,7 +45,10 @@ def study_submit(
     with transaction.atomic():
         study = study_create(received=received, site=site, external_id=external_id, submitted_by=user)
         uploads_consume(uploads)
-        return job_submit(study=study, deployment=deployment, priority=priority, submitted_by=user)
+        job = job_submit(study=study, deployment=deployment, priority=priority, submitted_by=user)
+        if committing is not None:
+            committing(job)
+    return job
 
 
 def study_submit_uploads(
@@ -56,6 +61,7 @@ def study_submit_uploads(
     deployment_name: str = "",
     priority: Priority | str = Priority.ROUTINE,
     external_id: str = "",
+    committing: Callable[[Job], None] | None = None,
 ) -> Job:
     """As study_submit, with files that have arrived as uploads. When it is refused the uploads are kept, to be used or ended."""
     uploads = uploads_ready(site=site, ids=upload_ids)
@@ -70,4 +76,5 @@ def study_submit_uploads(
             priority=priority,
             external_id=external_id,
             uploads=uploads,
+            committing=committing,
         )

@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -26,6 +26,7 @@ from studies import jpeg, png
 from studies.deidentification import PatientIdentity, Pseudonyms, dicom_deidentify
 from studies.dicom_header import dicom_header_read
 from studies.dicom_rules import dimensions_check, mammography_check, pixel_layout, text_value, transfer_syntax_check
+from studies.identity import OriginalIdentifiers
 from studies.naming import LATERALITIES, VIEW_POSITIONS, dicom_laterality, dicom_view_position, name_tokens
 
 DICOM, PNG, JPEG = "application/dicom", "image/png", "image/jpeg"
@@ -64,6 +65,13 @@ class ReceivedStudy:
     images: tuple[ReceivedImage, ...]
     study_instance_uid: str = ""
     patient_pseudonym: str = ""
+    #: The sender's own identifiers, for studies.identity alone.
+    originals: OriginalIdentifiers = field(default_factory=OriginalIdentifiers, repr=False)
+
+    @property
+    def content_sha256(self) -> str:
+        """The digest of the images' digests, whatever their order: the very same files again have the same one."""
+        return hashlib.sha256("\n".join(sorted(image.sha256 for image in self.images)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,8 @@ class _Prepared:
     path: Path
     identity: PatientIdentity
     original_study_uid: str = ""
+    original_sop_uid: str = ""
+    accession_number: str = ""
     study_instance_uid: str = ""
     patient_pseudonym: str = ""
 
@@ -132,6 +142,17 @@ def study_receive(
         images=tuple(item.image for item in prepared),
         study_instance_uid=next((item.study_instance_uid for item in prepared if item.study_instance_uid), ""),
         patient_pseudonym=next((item.patient_pseudonym for item in prepared if item.patient_pseudonym), ""),
+        originals=_originals(prepared),
+    )
+
+
+def _originals(prepared: Sequence[_Prepared]) -> OriginalIdentifiers:
+    """What the headers say, each from the first that says it; _same_study_check has found no contradiction."""
+    return OriginalIdentifiers(
+        study_instance_uid=next((item.original_study_uid for item in prepared if item.original_study_uid), ""),
+        patient_id=next((item.identity.patient_id for item in prepared if item.identity.patient_id), ""),
+        accession_number=next((item.accession_number for item in prepared if item.accession_number), ""),
+        sop_instance_uids=tuple(item.original_sop_uid for item in prepared),
     )
 
 
@@ -230,6 +251,8 @@ def _prepare_dicom(
         path=path,
         identity=PatientIdentity.of(dataset),
         original_study_uid=text_value(dataset, "StudyInstanceUID"),
+        original_sop_uid=text_value(dataset, "SOPInstanceUID"),
+        accession_number=text_value(dataset, "AccessionNumber"),
         study_instance_uid=result.study_instance_uid,
         patient_pseudonym=result.patient_pseudonym,
     )

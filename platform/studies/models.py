@@ -1,4 +1,4 @@
-"""Studies and their images, as stored after de-identification. No original identifier is kept here."""
+"""Studies and their images, as stored after de-identification. Original identifiers are kept encrypted or not at all."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class Study(models.Model):
     external_id = models.CharField(max_length=128, blank=True, default="")
     study_instance_uid = models.CharField(max_length=64, blank=True, default="")
     patient_pseudonym = models.CharField(max_length=64, blank=True, default="")
+    #: SHA-256 over the sorted digests of its images: the very same files again have the same one. Empty: not known.
+    content_sha256 = models.CharField(max_length=64, blank=True, default="")
     submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -45,6 +47,7 @@ class Study(models.Model):
             models.Index(fields=["site", "-created_at", "id"], name="study_of_site_newest"),
             # The reference first: the list of jobs asks for it through a join that does not name the study's site.
             models.Index(fields=["external_id", "site"], name="study_external_id"),
+            models.Index(fields=["content_sha256", "site"], name="study_content", condition=~models.Q(content_sha256="")),
         ]
 
     def __str__(self) -> str:
@@ -73,3 +76,18 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class StudyIdentity(models.Model):
+    """The hospital's own identifiers of a study, encrypted (studies.identity). Purged by age; the study stays."""
+
+    study = models.OneToOneField(Study, on_delete=models.CASCADE, primary_key=True, related_name="identity")
+    encrypted = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "study identities"
+        indexes = [models.Index(fields=["created_at"], name="study_identity_oldest")]
+
+    def __str__(self) -> str:
+        return str(self.study_id)

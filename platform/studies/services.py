@@ -11,6 +11,7 @@ from pathlib import Path
 from django.conf import settings
 
 from accounts.models import Site, User
+from studies.identity import identity_keep
 from studies.intake import IntakeRefusal, ReceivedImage, ReceivedStudy
 from studies.models import Image, StoredObject, Study
 
@@ -40,6 +41,7 @@ def study_create(*, received: ReceivedStudy, site: Site, external_id: str = "", 
         external_id=external_id_validate(external_id),
         study_instance_uid=received.study_instance_uid,
         patient_pseudonym=received.patient_pseudonym,
+        content_sha256=received.content_sha256,
         submitted_by=submitted_by,
     )
     stored = _stored_objects(site, received.images)
@@ -59,6 +61,7 @@ def study_create(*, received: ReceivedStudy, site: Site, external_id: str = "", 
         )
         for position, image in enumerate(received.images)
     )
+    identity_keep(study=study, identifiers=received.originals)
     return study
 
 

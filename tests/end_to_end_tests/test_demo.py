@@ -95,6 +95,6 @@ def test_a_worker_that_cannot_start_ends_the_demo_with_its_log(data_dir: Path) -
 
 def test_nothing_is_left_when_the_launcher_itself_is_killed(data_dir: Path) -> None:
     with Stack(data_dir=data_dir) as running:
-        assert {"redis", "worker", "ledger", "dispatcher", "web"} < set(running.pids())
+        assert {"redis", "worker", "ledger", "dispatcher", "batches", "web"} < set(running.pids())
         os.kill(running.launcher.pid, signal.SIGKILL)
         wait_until(lambda: processes_of(data_dir) == [], limit_seconds=15, what="every process is gone")

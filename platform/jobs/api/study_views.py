@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
 from common.conditional import conditional_response, etag_for
+from common.idempotency import answer_commit
 from common.parsers import CappedJSONParser
 from common.problems import Problem
 from inference_worker.contract.failures import CodedError
@@ -102,6 +103,12 @@ class StudyListView(GenericAPIView):
         given = fields.validated_data
         if user.site is None:
             raise Problem.for_status(403)
+        answers: list[Response] = []
+
+        def committing(job: Job) -> None:
+            answers.append(_accepted(request, job))
+            answer_commit(request, answers[0])
+
         common: dict[str, Any] = {
             "user": user,
             "site": user.site,
@@ -110,17 +117,22 @@ class StudyListView(GenericAPIView):
             "deployment_name": given.get("deployment", ""),
             "priority": given["priority"],
             "external_id": given.get("external_id", ""),
+            "committing": committing,
         }
         if is_form:
-            job = study_submit(files=request.FILES.getlist("files"), **common)
+            study_submit(files=request.FILES.getlist("files"), **common)
         else:
-            job = study_submit_uploads(upload_ids=given["uploads"], **common)
-        eta = eta_seconds(job=job, queue_position=queue_positions(jobs=[job]).get(job.pk))
-        return Response(
-            {"id": str(job.study_id), "job": {"id": str(job.pk), "url": job_url(job.pk)}},
-            status=202,
-            headers={"Location": request.build_absolute_uri(job_url(job.pk)), **retry_after(job, eta)},
-        )
+            study_submit_uploads(upload_ids=given["uploads"], **common)
+        return answers[0]
+
+
+def _accepted(request: Request, job: Job) -> Response:
+    eta = eta_seconds(job=job, queue_position=queue_positions(jobs=[job]).get(job.pk))
+    return Response(
+        {"id": str(job.study_id), "job": {"id": str(job.pk), "url": job_url(job.pk)}},
+        status=202,
+        headers={"Location": request.build_absolute_uri(job_url(job.pk)), **retry_after(job, eta)},
+    )
 
 
 def _submission(request: Request) -> dict[str, Any]:
