@@ -71,6 +71,11 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("input:request_decided", "Already decided", "The request has been decided, applied or withdrawn.", "Make a new request."),
     Failure("input:needs_second_person", "Second person needed", "Whoever asked for the change cannot approve it.", "Ask another administrator."),
     Failure("input:deployment_moved", "The deployment has moved", "The deployment no longer serves what it served when the change was asked for.", "Look at what serves now and make a new request."),
+    Failure("input:webhook_address_refused", "Address not allowed", "Webhooks are not sent to this address.", "Give an https URL with a public address, or ask the operator to allow it."),
+    Failure("input:webhook_inactive", "Webhook switched off", "Nothing is sent to a webhook that is switched off.", "Switch it on (is_active) and ask again."),
+    Failure("input:too_many_webhooks", "Too many webhooks", "The site has as many webhooks as one site may.", "Remove one that is not used."),
+    Failure("input:unknown_event_type", "Unknown event type", "There is no event of this type.", "Take the types from /api/v1/docs, or none for all of them."),
+    Failure("input:too_many_events", "Too many events", "More events lie between the two moments than are replayed at once.", "Ask for a shorter time."),
     # model: the administrator must act
     Failure("model:not_validated", "Not validated", "The package has not passed a validation, so it cannot be put in service.", "Validate it and wait for the report."),
     Failure("model:validation_failed", "Validation failed", "The package failed its latest validation, so it cannot be put in service.", "Read the report; mend the package, or validate again if the worker was at fault."),

@@ -38,6 +38,8 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:request_decided": 409,
     "input:needs_second_person": 409,
     "input:deployment_moved": 409,
+    "input:webhook_inactive": 409,
+    "input:too_many_webhooks": 409,
     "model:not_validated": 409,
     "model:validation_failed": 409,
     "model:package_archived": 409,

@@ -1,4 +1,4 @@
-"""`manage.py check_alive KIND`, a container's health check: status 0 while this host's ledger or dispatcher writes its heartbeat.
+"""`manage.py check_alive KIND`, a container's health check: status 0 while this host's loop of that kind writes its heartbeat.
 
 "Up" is not enough: a process that hangs is up. The heartbeat row is written by the loop itself, after it did its work.
 """
@@ -17,11 +17,11 @@ from jobs.models import WorkerStatus
 
 
 class Command(BaseCommand):
-    help = "Status 0 while the ledger or dispatcher of this host is at work, else 1 and the reason."
+    help = "Status 0 while the ledger, dispatcher or webhook process of this host is at work, else 1 and the reason."
     requires_system_checks = []  # run every few seconds
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("kind", choices=["ledger", "dispatcher"])
+        parser.add_argument("kind", choices=["ledger", "dispatcher", "webhooks"])
 
     def handle(self, *args: Any, **options: Any) -> None:
         newest = (
