@@ -109,6 +109,11 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("input:duplicate_study", "Sent before", "The site has sent the very same files before and has a result; the batch refuses such studies.", "Use the earlier result, or release the item with “duplicates”: “rerun”."),
     Failure("input:batch_expired", "Batch expired", "The batch reached its expiry before this item was done.", "Retry the batch's cancelled items, or send them in a batch that may take longer."),
     Failure("input:batch_empty", "Nothing in it", "The batch was started and holds no item.", "Make a new batch with items, archives or prefixes."),
+    Failure("input:webhook_address_refused", "Address not allowed", "Webhooks are not sent to this address.", "Give an https URL with a public address, or ask the operator to allow it."),
+    Failure("input:webhook_inactive", "Webhook switched off", "Nothing is sent to a webhook that is switched off.", "Switch it on (is_active) and ask again."),
+    Failure("input:too_many_webhooks", "Too many webhooks", "The site has as many webhooks as one site may.", "Remove one that is not used."),
+    Failure("input:unknown_event_type", "Unknown event type", "There is no event of this type.", "Take the types from /api/v1/docs, or none for all of them."),
+    Failure("input:too_many_events", "Too many events", "More events lie between the two moments than are replayed at once.", "Ask for a shorter time."),
     # model: the administrator must act
     Failure("model:not_validated", "Not validated", "The package has not passed a validation, so it cannot be put in service.", "Validate it and wait for the report."),
     Failure("model:validation_failed", "Validation failed", "The package failed its latest validation, so it cannot be put in service.", "Read the report; mend the package, or validate again if the worker was at fault."),

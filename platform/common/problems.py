@@ -53,6 +53,8 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:prefix_not_allowed": 403,
     "input:package_in_service": 409,
     "input:too_many_items": 413,
+    "input:webhook_inactive": 409,
+    "input:too_many_webhooks": 409,
     "model:not_validated": 409,
     "model:validation_failed": 409,
     "model:package_archived": 409,

@@ -150,8 +150,10 @@ class Launcher:
         """What reads and writes the database."""
         ledger = ("-A", "config.celery_app", "worker", "-Q", "ledger", "--pool", "solo", "--loglevel", "INFO")
         self._start("ledger", _python("celery", *ledger, "--hostname", "ledger@%h", *QUIET))
-        self._start("dispatcher", (sys.executable, str(REPOSITORY_ROOT / "platform" / "manage.py"), "run_dispatcher"))
-        self._start("batches", (sys.executable, str(REPOSITORY_ROOT / "platform" / "manage.py"), "run_batches"))
+        manage = (sys.executable, str(REPOSITORY_ROOT / "platform" / "manage.py"))
+        self._start("dispatcher", (*manage, "run_dispatcher"))
+        self._start("batches", (*manage, "run_batches"))
+        self._start("webhooks", (*manage, "run_webhooks"))
         web = ("--worker-class", "gthread", "--workers", os.environ.get("WEB_PROCESSES", "2"), "--threads", "8", "--preload")
         bind = (
             "--bind",

@@ -259,6 +259,22 @@ BATCH_WINDOW = env.int("BATCH_WINDOW", default=500)
 BATCH_INTERVAL_SECONDS = env.float("BATCH_INTERVAL_SECONDS", default=0.5)
 QUARANTINE_KEPT_DAYS = env.int("QUARANTINE_KEPT_DAYS", default=30)
 
+# ── Webhooks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+#: Where deliveries may go: https to public addresses, unless the operator knows better. Networks as 10.20.0.0/16; no ports: any.
+WEBHOOKS_ALLOW_HTTP = env.bool("WEBHOOKS_ALLOW_HTTP", default=False)
+WEBHOOKS_ALLOW_PRIVATE = env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False)
+WEBHOOKS_ALLOWED_NETWORKS = env.list("WEBHOOKS_ALLOWED_NETWORKS", default=[])
+WEBHOOKS_PORTS = [int(port) for port in env.list("WEBHOOKS_PORTS", default=["80", "443", "8080", "8443"])]
+WEBHOOKS_MAX_PER_SITE = env.int("WEBHOOKS_MAX_PER_SITE", default=20)
+#: One attempt as a whole, and how many are under way at once.
+WEBHOOKS_TIMEOUT_SECONDS = env.float("WEBHOOKS_TIMEOUT_SECONDS", default=15.0)
+WEBHOOKS_CONCURRENCY = env.int("WEBHOOKS_CONCURRENCY", default=64)
+#: How long a delivery is tried, and how long an endpoint may do nothing but fail before it is switched off.
+WEBHOOKS_RETRY_HOURS = env.float("WEBHOOKS_RETRY_HOURS", default=72.0)
+WEBHOOKS_DISABLE_AFTER_HOURS = env.float("WEBHOOKS_DISABLE_AFTER_HOURS", default=72.0)
+WEBHOOKS_SECRET_OVERLAP_HOURS = env.float("WEBHOOKS_SECRET_OVERLAP_HOURS", default=24.0)
+WEBHOOKS_KEPT_DAYS = env.float("WEBHOOKS_KEPT_DAYS", default=30.0)
+
 # ── Repeated requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 #: How long the answer to a request with an Idempotency-Key is kept.
 IDEMPOTENCY_KEPT_HOURS = env.float("IDEMPOTENCY_KEPT_HOURS", default=24.0)

@@ -18,7 +18,7 @@ from inference_worker.contract.queues import LEDGER_QUEUE, ORDER_QUEUES
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILES = {"platform": ROOT / "platform" / "Dockerfile", "worker": ROOT / "inference_worker" / "Dockerfile"}
-OURS = ("web", "ledger", "dispatcher", "batches", "migrate", "worker-cpu", "worker-gpu")
+OURS = ("web", "ledger", "dispatcher", "batches", "webhooks", "migrate", "worker-cpu", "worker-gpu")
 #: Read by botocore, gunicorn's runtime or the linker rather than by our own code.
 READ_BY_LIBRARIES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"}
 COMPOSE_ONLY = {
@@ -77,7 +77,7 @@ def test_every_management_command_named_exists(services: dict[str, dict[str, Any
     for service in services.values():
         for words in (words_of(service), service.get("healthcheck", {}).get("test", [])):
             named |= {words[at + 1] for at, word in enumerate(words[:-1]) if word == "platform/manage.py"}
-    assert named == {"run_dispatcher", "run_batches", "migrate", "check_alive"}
+    assert named == {"run_dispatcher", "run_batches", "run_webhooks", "migrate", "check_alive"}
     assert named <= set(get_commands())
 
 

@@ -1,5 +1,4 @@
-"""`manage.py check_alive KIND`, a container's health check: status 0 while this host's ledger, dispatcher or batches
-process writes its heartbeat.
+"""`manage.py check_alive KIND`, a container's health check: status 0 while this host's loop of that kind writes its heartbeat.
 
 "Up" is not enough: a process that hangs is up. The heartbeat row is written by the loop itself, after it did its work.
 """
@@ -18,11 +17,11 @@ from jobs.models import WorkerStatus
 
 
 class Command(BaseCommand):
-    help = "Status 0 while the ledger, dispatcher or batches process of this host is at work, else 1 and the reason."
+    help = "Status 0 while the ledger, dispatcher, batches or webhook process of this host is at work, else 1 and the reason."
     requires_system_checks = []  # run every few seconds
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("kind", choices=["ledger", "dispatcher", "batches"])
+        parser.add_argument("kind", choices=["ledger", "dispatcher", "batches", "webhooks"])
 
     def handle(self, *args: Any, **options: Any) -> None:
         newest = (
