@@ -15,9 +15,9 @@ from django.db import transaction
 
 from common import clock
 from jobs import broker
-from jobs.models import TERMINAL_STATUSES, Job, JobAttempt, JobEvent, OutboxMessage, Result
+from jobs.models import Job, JobAttempt, JobEvent, OutboxMessage, Result
 from jobs.outbox import orders_write
-from jobs.signals import jobs_changed, jobs_ended
+from jobs.signals import jobs_changed
 
 _JOB_FIELDS = (
     "status",
@@ -123,9 +123,6 @@ class JobChanges:
         Result.objects.bulk_create(self._results)
         if self._jobs:
             jobs_changed.send(sender=JobChanges, jobs=list(self._jobs.values()), events=list(self._events))
-        ended = [job for job in self._jobs.values() if job.status in TERMINAL_STATUSES]
-        if ended:
-            jobs_ended.send(sender=JobChanges, jobs=ended)
         if self._abandoned:
             abandoned = list(self._abandoned)
             transaction.on_commit(lambda: broker.attempts_abandon(attempts=abandoned))

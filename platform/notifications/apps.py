@@ -11,17 +11,25 @@ class NotificationsConfig(AppConfig):
     name = "notifications"
 
     def ready(self) -> None:
+        from batches.signals import batch_changed
         from catalog.signals import deployment_changed
-        from jobs.signals import jobs_ended
+        from jobs.signals import jobs_changed
 
-        jobs_ended.connect(_jobs_ended, dispatch_uid="notifications.jobs_ended")
+        jobs_changed.connect(_jobs_changed, dispatch_uid="notifications.jobs_changed")
+        batch_changed.connect(_batch_changed, dispatch_uid="notifications.batch_changed")
         deployment_changed.connect(_deployment_changed, dispatch_uid="notifications.deployment_changed")
 
 
-def _jobs_ended(jobs: Any, **_: Any) -> None:
-    from notifications.events import jobs_ended_publish
+def _jobs_changed(jobs: Any, **_: Any) -> None:
+    from notifications.events import jobs_changed_publish
 
-    jobs_ended_publish(jobs=jobs)
+    jobs_changed_publish(jobs=jobs)
+
+
+def _batch_changed(batch: Any, at: Any, **_: Any) -> None:
+    from notifications.events import batch_changed_publish
+
+    batch_changed_publish(batch=batch, at=at)
 
 
 def _deployment_changed(deployment_id: Any, **_: Any) -> None:

@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 
 from accounts.models import Site
+from batches.models import Batch
 from catalog.models import Deployment
 from common import clock
 from jobs.api.documents import job_url
@@ -88,8 +89,7 @@ def delivery_new(
 
 def event_body(*, type: str, data: Mapping[str, Any], at: datetime.datetime) -> str:
     """What is sent and signed, byte for byte, at every attempt."""
-    timestamp = at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps({"type": type, "timestamp": timestamp, "data": data}, separators=(",", ":"))
+    return json.dumps({"type": type, "timestamp": _iso(at), "data": data}, separators=(",", ":"))
 
 
 def _event_row(event: NewEvent, now: datetime.datetime) -> WebhookEvent:
@@ -100,10 +100,22 @@ def _event_row(event: NewEvent, now: datetime.datetime) -> WebhookEvent:
 # ── What this room listens to ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def jobs_ended_publish(*, jobs: Sequence[Job]) -> None:
-    """Called inside the ledger's transaction. A job's end is worth more than the news of it: what fails here is undone and
-    logged, and only a database that is away ends the transaction, which then is repeated as a whole."""
-    events = [NewEvent(job.site_id, _JOB_TYPES[job.status], _job_data(job)) for job in jobs if job.purpose in READER_PURPOSES]
+def jobs_changed_publish(*, jobs: Sequence[Job]) -> None:
+    """Tells of jobs that have ended. Called inside the ledger's transaction."""
+    ended = [job for job in jobs if job.status in _JOB_TYPES and job.purpose in READER_PURPOSES]
+    _announce([NewEvent(job.site_id, _JOB_TYPES[job.status], _job_data(job)) for job in ended])
+
+
+def batch_changed_publish(*, batch: Batch, at: datetime.datetime) -> None:
+    """Tells of every state a batch reaches after it was closed. Called inside the transaction that changes it."""
+    type = f"batch.{batch.state}"
+    if type in EVENT_TYPES:
+        _announce([NewEvent(batch.site_id, type, _batch_data(batch, at))])
+
+
+def _announce(events: Sequence[NewEvent]) -> None:
+    """What came about is worth more than the news of it: what fails here is undone and logged, and only a database that is away
+    ends the transaction, which then is repeated as a whole."""
     if not events:
         return
     try:
@@ -112,7 +124,15 @@ def jobs_ended_publish(*, jobs: Sequence[Job]) -> None:
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        logger.exception("webhooks: the end of %d jobs could not be announced", len(events))
+        logger.exception("webhooks: %d events could not be announced", len(events))
+
+
+def _batch_data(batch: Batch, at: datetime.datetime) -> dict[str, Any]:
+    return {"batch_id": str(batch.pk), "state": str(batch.state), "at": _iso(at), "url": f"/api/v1/batches/{batch.pk}"}
+
+
+def _iso(at: datetime.datetime) -> str:
+    return at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
 def _job_data(job: Job) -> dict[str, Any]:
@@ -125,7 +145,7 @@ def _job_data(job: Job) -> dict[str, Any]:
         "deployment": job.deployment_name,
         "purpose": str(job.purpose),
         "failure_code": job.failure_code or None,
-        "finished_at": job.finished_at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z") if job.finished_at else None,
+        "finished_at": _iso(job.finished_at) if job.finished_at else None,
         "url": job_url(job.pk),
     }
 
