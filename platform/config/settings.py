@@ -272,7 +272,7 @@ WEBHOOKS_CONCURRENCY = env.int("WEBHOOKS_CONCURRENCY", default=64)
 #: How long a delivery is tried, and how long an endpoint may do nothing but fail before it is switched off.
 WEBHOOKS_RETRY_HOURS = env.float("WEBHOOKS_RETRY_HOURS", default=72.0)
 WEBHOOKS_DISABLE_AFTER_HOURS = env.float("WEBHOOKS_DISABLE_AFTER_HOURS", default=72.0)
-WEBHOOKS_SECRET_OVERLAP_HOURS = env.float("WEBHOOKS_SECRET_OVERLAP_HOURS", default=24.0)
+WEBHOOKS_ROTATION_HOURS = env.float("WEBHOOKS_ROTATION_HOURS", default=24.0)
 WEBHOOKS_KEPT_DAYS = env.float("WEBHOOKS_KEPT_DAYS", default=30.0)
 
 # ── Repeated requests ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -83,12 +83,12 @@ def endpoint_delete(*, endpoint: WebhookEndpoint, deleted_by: User | None) -> No
 
 
 def secret_rotate(*, endpoint: WebhookEndpoint, rotated_by: User | None) -> tuple[WebhookEndpoint, str]:
-    """A new secret. Both sign for WEBHOOKS_SECRET_OVERLAP_HOURS, so that the receiver can change over at any moment."""
+    """A new secret. Both sign for WEBHOOKS_ROTATION_HOURS, so that the receiver can change over at any moment."""
     secret = secret_new()
     with transaction.atomic():
         row = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         row.previous_secret = row.secret
-        row.previous_secret_until = clock.now() + datetime.timedelta(hours=settings.WEBHOOKS_SECRET_OVERLAP_HOURS)
+        row.previous_secret_until = clock.now() + datetime.timedelta(hours=settings.WEBHOOKS_ROTATION_HOURS)
         row.secret = secret_seal(secret)
         row.save(update_fields=["previous_secret", "previous_secret_until", "secret", "updated_at"])
         _audit(row, rotated_by, "webhook.rotate")
