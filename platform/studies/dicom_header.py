@@ -27,6 +27,8 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 _MAX_HEADER_BYTES = 16 * 1024 * 1024
 _MAX_ELEMENTS = 20_000
 _MAX_FRAGMENTS = 50_000
+#: Two or three for each element, nested ones included; real files have some hundred elements before the UID.
+_MAX_READS_BEFORE_UID = 6_000
 _CHUNK = 1024 * 1024
 
 #: What pydicom raises on broken files. The first three have no better base class.
@@ -76,13 +78,18 @@ class DicomHeader:
 
 
 class _BoundedReader:
-    """A file for pydicom that gives at most `_MAX_HEADER_BYTES` and has no name to reopen."""
+    """A file for pydicom that gives at most `_MAX_HEADER_BYTES`, in at most `reads` pieces, and has no name to reopen."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, reads: int | None = None) -> None:
         self._file = file
         self._left = _MAX_HEADER_BYTES
+        self._reads_left = reads
 
     def read(self, size: int = -1) -> bytes:
+        if self._reads_left is not None:
+            self._reads_left -= 1
+            if self._reads_left < 0:
+                raise CodedError("input:header_corrupt", "more elements than any mammogram has")
         if size < 0 or size > self._left:
             size = self._left + 1
         data = self._file.read(size)
@@ -110,6 +117,10 @@ def dicom_header_read(file: IO[bytes]) -> DicomHeader:
     except PYDICOM_ERRORS as error:
         # Without the cause: pydicom's messages quote the file.
         raise CodedError("input:header_corrupt", type(error).__name__) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise  # our own disk's
+        raise CodedError("input:file_truncated", "a sequence before the pixels runs past the end") from None
 
 
 def dicom_study_uid_read(file: IO[bytes]) -> str:
@@ -117,22 +128,16 @@ def dicom_study_uid_read(file: IO[bytes]) -> str:
 
     `file` may be the first part of a longer one: nothing behind the UID is looked at.
     """
-    elements = 0
-
-    def stop(tag: Any, vr: str | None, length: int) -> bool:
-        nonlocal elements
-        elements += 1
-        return tag > 0x0020000D or elements > _MAX_ELEMENTS
-
     try:
         deflated_meta, start = _deflated(file)
         if deflated_meta is not None:
             file.seek(start)
             file = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(_CHUNK), _CHUNK))
         file.seek(0)
-        dataset = read_partial(_BoundedReader(file), stop_when=stop, force=True)  # type: ignore[arg-type]
+        reader: Any = _BoundedReader(file, reads=_MAX_READS_BEFORE_UID)
+        dataset = read_partial(reader, stop_when=lambda tag, vr, length: tag > 0x0020000D, force=True)
         return str(dataset.get("StudyInstanceUID") or "").strip(" \0")
-    except (CodedError, *PYDICOM_ERRORS):
+    except (CodedError, OSError, *PYDICOM_ERRORS):
         return ""  # intake will say what is wrong with it
 
 

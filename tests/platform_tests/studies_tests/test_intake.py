@@ -53,6 +53,18 @@ def test_a_mammogram_is_stored_under_its_own_digest_and_described(receive, store
     assert image.media_type == "application/dicom"
 
 
+def test_a_file_cut_within_a_sequence_is_refused(receive, mammogram) -> None:
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + b"\x08\0\0\x01SH\x02\0A " + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+    sequence = struct.pack("<HH2sHI", 8, 0x1140, b"SQ", 0, 0xFFFFFFFF) + item * 3
+    whole = mammogram()
+    before = whole[: whole.index(b"\x10\0\x10\0PN")]  # Patient's Name: the first element of the next group
+
+    codes = {_code(receive, (before + sequence)[: len(before) + length]) for length in range(13, len(sequence) + 1)}
+
+    assert codes <= {"input:file_truncated", "input:header_corrupt", "input:no_pixel_data", "input:not_mammography"}
+    assert "input:file_truncated" in codes
+
+
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
 def test_pixels_and_window_survive_every_native_encoding(receive, store, mammogram, syntax) -> None:
     image = receive(mammogram(syntax=syntax)).images[0]

@@ -108,6 +108,30 @@ def test_a_tree_becomes_studies_by_uid_and_pictures_by_folder(made: Callable[...
     assert len({study.key for study in studies}) == 4
 
 
+def test_a_uid_that_lies_deep_is_found_and_a_hostile_header_costs_little(made: Callable[..., Path]) -> None:
+    before, after = (whole := mammogram_make())[: (at := whole.index(b"\x10\0\x10\0PN"))], whole[at:]
+    item = (
+        struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+        + b"\x08\0\0\x01SH\x02\0A " * 5000
+        + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+    )
+    sequence = struct.pack("<HH2sHI", 8, 0x1140, b"SQ", 0, 0xFFFFFFFF)
+    end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    private = struct.pack("<HH2sHI", 9, 0x1010, b"OB", 0, 300_000) + b"\0" * 300_000
+    quick = item[:8] + b"\x08\0\0\x01SH\x02\0A " + item[-8:]
+    path = made(
+        ("deep/private.dcm", before + private + after),
+        ("deep/cut-in-a-sequence.dcm", before + sequence + quick * 100 + end + private + after),
+        ("hostile/nested.dcm", before + sequence + item * 20 + end + after),
+    )
+
+    studies, refusals = read(path)
+
+    assert refusals == []
+    # What is found only behind thousands of elements is sorted by its folder, and left to intake.
+    assert [(study.study_instance_uid, len(study.entries)) for study in studies] == [(GOOD, 3), ("", 1)]
+
+
 def test_what_comes_with_images_is_left_aside_and_mentioned(made: Callable[..., Path]) -> None:
     names = ["DICOMDIR", "a/.DS_Store", "__MACOSX/a/._im1", "Thumbs.db", "README.TXT", "readme", "LICENSE.md", "._x.dcm"]
     studies, refusals = read(made(*[(name, b"x") for name in names]))
