@@ -18,8 +18,8 @@ BENCHMARK_SPECIFICITY = 0.889
 BENCHMARK_WORDS = (
     f"The cross in the ROC plot is the mean of 359 radiologists reading 1,682,504 screening examinations in the United States: "
     f"sensitivity {BENCHMARK_SENSITIVITY:.1%}, specificity {BENCHMARK_SPECIFICITY:.1%}. It orients and does not compare: they "
-    "read whole examinations of a screening population, about five cancers in a thousand, with priors and a year's follow-up; the "
-    f"cases here are another mixture. {BENCHMARK_CITATION}"
+    "read whole examinations of a screening population, about five cancers in a thousand, with priors and a year's follow-up; "
+    f"the cases here are another mixture. {BENCHMARK_CITATION}"
 )
 PLOT_TITLES = {
     "plots/roc.svg": "ROC curve of suspicion with its 95 % band",

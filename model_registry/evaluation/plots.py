@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -27,7 +28,7 @@ PALETTE = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#8
 NAMED = (("normal", "#0072b2"), ("benign", "#009e73"), ("malignant", "#c8102e"), ("cancer", "#c8102e"))
 POINTS_MAXIMUM = 400
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mammoserve",
     # drawn with the width of the first; a reader without it falls back to a narrower one
@@ -169,7 +170,7 @@ def confusion_figure(evaluation: Evaluation) -> Figure:
             fontsize=8,
         )
     places = np.arange(len(classes)) + 0.5
-    turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if max(map(len, classes)) > 10 else {}
+    turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if max(map(len, classes)) > 10 else {}
     axes.set_xticks(places, classes, **turned)
     axes.set_yticks(places, classes)
     axes.set(xlabel="Most probable class", ylabel="True class", aspect="equal")
