@@ -32,6 +32,7 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:too_large": 413,
     "input:unknown_package": 404,
     "input:reason_missing": 400,
+    "input:package_in_service": 409,
     "input:no_previous_package": 409,
     "input:already_candidate": 409,
     "input:no_candidate": 409,
@@ -51,7 +52,6 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:too_many_uploads": 429,
     "input:upload_space_used_up": 429,
     "input:prefix_not_allowed": 403,
-    "input:package_in_service": 409,
     "input:too_many_items": 413,
     "input:webhook_inactive": 409,
     "input:too_many_webhooks": 409,
@@ -166,14 +166,17 @@ class Problem(Exception):
         )
 
     @classmethod
-    def for_coded_error(cls, error: CodedError, *, errors: Sequence[Mapping[str, Any]] = ()) -> Problem:
-        """A catalogued failure as a refusal. The engineers' detail stays in `errors`, beside the file or field it is about."""
+    def for_coded_error(
+        cls, error: CodedError, *, errors: Sequence[Mapping[str, Any]] = (), status: int | None = None
+    ) -> Problem:
+        """A catalogued failure as a refusal, with the code's own status unless one is given. The engineers' detail stays in
+        `errors`, beside the file or field it is about."""
         failure = error.failure
         listed = list(errors or getattr(error, "errors", ()))
         if not listed and error.detail:
             listed = [{"code": error.code, "message": error.detail}]
         return cls(
-            status=coded_status(error.code),
+            status=coded_status(error.code) if status is None else status,
             code=error.code,
             title=failure.title,
             detail=failure.message,
