@@ -10,13 +10,17 @@ import io
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from model_registry.packaging import package_read
 from model_registry.phantom import phantom_study
-from tests.end_to_end_tests.stack import ROOT, Stack
+from tests.end_to_end_tests.stack import ROOT, Stack, wait_until
 from tests.end_to_end_tests.test_browser import OFFLINE_FLAGS, chromium, wait_for
+from tests.end_to_end_tests.test_gate import zipped
+from tests.inference_worker_tests.checks_tests.packages import changed_package
 
 OUT = ROOT / "frontend" / "screenshots"
 WIDE = (1440, 900)
@@ -80,6 +84,68 @@ def studies_submit(stack: Stack) -> str:
     return job_id
 
 
+def registry_fill(stack: Stack, folder: Path) -> str:
+    """A second version beside the shipped package, which differs in calibration and threshold: proven, in service for a moment,
+    taken back, and tried as a shadow of a few studies. Returns its digest."""
+    shipped = package_read(next((ROOT / "model_registry" / "packages").iterdir()))
+    manifest = shipped.manifest.model_dump(mode="json")
+    second = changed_package(
+        shipped,
+        folder / "second",
+        version="1.1.0",
+        title=f"{shipped.manifest.title}, recalibrated",
+        calibration={**manifest["calibration"], "temperature": 0.55},
+        suspicion={**manifest["suspicion"], "threshold": 0.61},
+    )
+    files = {"file": ("package.zip", zipped(second))}
+    answer = stack.client.post("/api/v1/packages/uploads", files=files, data={"kind": "package"})
+    answer.raise_for_status()
+    digest = str(answer.json()["package"])
+    served = next(row["digest"] for row in _packages(stack) if row["digest"] != digest)
+    wait_until(
+        lambda: all(row["validation_state"] == "PASSED" for row in _packages(stack)),
+        limit_seconds=240,
+        what="every package is proven",
+        every_seconds=1,
+    )
+    for address, body in (
+        ("activate", {"package": served, "reason": "The site's own pointer, so that a change can be tried here first"}),
+        ("activate", {"package": digest, "reason": "Recalibrated on a second collection"}),
+        ("rollback", {"reason": "More marked films than the night shift can read"}),
+        ("candidate", {"package": digest, "mode": "shadow", "share": 1, "reason": "Compare before the next release"}),
+    ):
+        stack.client.post(f"/api/v1/deployments/default/{address}", json={"scope": "site", **body}).raise_for_status()
+    jobs = []
+    for seed in range(24):
+        views = phantom_study(seed=400 + seed, size_hw=(1024, 832))
+        mlo = [(f"{n}.dcm", view.to_dicom_bytes()) for n, view in enumerate(views) if view.view_position == "MLO"]
+        answer = stack.submit(mlo, external_id=f"case-{200 + seed:04d}")
+        answer.raise_for_status()
+        jobs.append(answer.json()["job"]["id"])
+    for job in jobs:
+        stack.wait_ended(job, limit_seconds=120)
+    return digest
+
+
+def _packages(stack: Stack) -> list[dict[str, Any]]:
+    return list(stack.client.get("/api/v1/packages").json()["results"])
+
+
+def registry_photograph(browser: Browser, stack: Stack, folder: Path) -> None:
+    """The administrators' pages."""
+    digest = registry_fill(stack, folder)
+    page = page_open(browser, stack, size=WIDE, theme="light")
+    for name, address, ready in (
+        ("models", "/models", ".package-card"),
+        ("model", f"/models/{digest}", ".check-items"),
+        ("deployments", "/deployments", ".workers"),
+        ("monitoring", "/monitoring?name=default&scope=site", ".chart"),
+    ):
+        page.goto(address)
+        page.wait_for_selector(ready)
+        picture_save(name, page.screenshot())
+
+
 def upload_fill(page: Page, folder: Path) -> None:
     """Four views chosen, three as DICOM and one as PNG."""
     paths = []
@@ -108,6 +174,7 @@ def photograph(browser: Browser, stack: Stack, folder: Path) -> None:
     picture_save("result-light", result_open(light, job_id).screenshot())
     phone = result_open(page_open(browser, stack, size=NARROW, theme="dark"), job_id)
     picture_save("phone", phone.screenshot())
+    registry_photograph(browser, stack, folder)
 
 
 def main() -> int:
