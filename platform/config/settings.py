@@ -210,8 +210,11 @@ ALERT_QUEUE_WAIT_SECONDS = env.float("ALERT_QUEUE_WAIT_SECONDS", default=900.0)
 #: Bounds the attempts of every kind; jobs.policy allows fewer where the job itself is the likely cause.
 JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=10)
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
-#: How many orders per queue may wait in the broker: the rest waits in the database, where order and cancel are exact.
+#: How many orders per queue may wait in the broker at most (of which the workers' pace decides): the rest waits in the database,
+#: where turns and cancel are exact.
 DISPATCH_WINDOW = env.int("DISPATCH_WINDOW", default=200)
+#: So many may wait there even while nothing is known of the workers' pace. Small: whoever comes later waits behind them.
+DISPATCH_WINDOW_MINIMUM = env.int("DISPATCH_WINDOW_MINIMUM", default=16)
 DISPATCH_INTERVAL_SECONDS = env.float("DISPATCH_INTERVAL_SECONDS", default=0.1)
 REAPER_INTERVAL_SECONDS = env.float("REAPER_INTERVAL_SECONDS", default=15.0)
 #: An order overtaken by later ones in its own queue for this long was lost by the broker and is published again.
