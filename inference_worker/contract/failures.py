@@ -71,6 +71,9 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("input:request_decided", "Already decided", "The request has been decided, applied or withdrawn.", "Make a new request."),
     Failure("input:needs_second_person", "Second person needed", "Whoever asked for the change cannot approve it.", "Ask another administrator."),
     Failure("input:deployment_moved", "The deployment has moved", "The deployment no longer serves what it served when the change was asked for.", "Look at what serves now and make a new request."),
+    Failure("input:quota_queued_jobs", "Too many jobs waiting", "As many jobs of your site wait as it may have waiting at once.", "Send more when some have finished, or ask the platform's administrator for a higher quota.", retryable=True),
+    Failure("input:quota_studies_per_day", "Daily quota used up", "Your site has sent as many studies today (UTC) as it may in a day.", "Send more after midnight UTC, or ask the platform's administrator for a higher quota.", retryable=True),
+    Failure("input:quota_storage", "Storage quota used up", "Your site's images take as much storage as it may use.", "Ask the platform's administrator for a higher quota or a shorter retention.", retryable=True),
     # model: the administrator must act
     Failure("model:not_validated", "Not validated", "The package has not passed a validation, so it cannot be put in service.", "Validate it and wait for the report."),
     Failure("model:validation_failed", "Validation failed", "The package failed its latest validation, so it cannot be put in service.", "Read the report; mend the package, or validate again if the worker was at fault."),

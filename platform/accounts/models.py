@@ -82,17 +82,15 @@ class ApiToken(models.Model):
 
 
 class SiteUsage(models.Model):
-    """What counts against a site's quotas and is not counted from rows each time. Locked by whoever admits a submission, so
-    that two at once cannot both be the last one allowed. `day` is UTC."""
+    """Locked by whoever admits a submission to a site with quotas, so that two at once cannot both be the last one allowed. Keeps
+    what is too long to add up each time: the bytes stored, as last measured and added to since."""
 
     site = models.OneToOneField(Site, on_delete=models.CASCADE, primary_key=True, related_name="usage")
-    day = models.DateField()
-    studies = models.PositiveIntegerField(default=0)
     storage_bytes = models.PositiveBigIntegerField(default=0)
     storage_measured_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"{self.site_id} {self.day}: {self.studies}"
+        return f"{self.site_id}: {self.storage_bytes} bytes"
 
 
 class FailedLogin(models.Model):

@@ -38,6 +38,9 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:request_decided": 409,
     "input:needs_second_person": 409,
     "input:deployment_moved": 409,
+    "input:quota_queued_jobs": 429,
+    "input:quota_studies_per_day": 429,
+    "input:quota_storage": 429,
     "model:not_validated": 409,
     "model:validation_failed": 409,
     "model:package_archived": 409,
@@ -153,6 +156,7 @@ class Problem(Exception):
             detail=failure.message,
             action=failure.action,
             errors=listed,
+            headers=getattr(error, "headers", None),
         )
 
     def body(self, *, instance: str = "") -> dict[str, Any]:

@@ -191,6 +191,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 DATA_UPLOAD_MAX_NUMBER_FILES = INTAKE_MAX_FILES + 1  # one over the cap, so that our own refusal is the one that is read
 
+# ── Limits: defaults for every site; a site's own come first. 0: no limit ────────────────────────────────────────────
+#: Submissions a minute, counted in Redis; while Redis is away nobody is limited.
+RATE_LIMIT_PER_TOKEN = env.int("RATE_LIMIT_PER_TOKEN", default=3000)
+RATE_LIMIT_PER_SITE = env.int("RATE_LIMIT_PER_SITE", default=6000)
+#: Counted in the database, exactly.
+QUOTA_QUEUED_JOBS = env.int("QUOTA_QUEUED_JOBS", default=0)
+QUOTA_STUDIES_PER_DAY = env.int("QUOTA_STUDIES_PER_DAY", default=0)
+QUOTA_STORAGE_BYTES = env.int("QUOTA_STORAGE_MB", default=0) * 1024 * 1024
+
 # ── Models ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: A second administrator must approve what changes a deployment; roll-backs never wait.
 DEPLOYMENT_APPROVAL_REQUIRED = env.bool("DEPLOYMENT_APPROVAL_REQUIRED", default=False)

@@ -11,6 +11,7 @@ from accounts.models import Site, User
 from catalog.selectors import deployment_resolve
 from inference_worker.contract.queues import Priority
 from jobs.models import Job
+from jobs.quotas import quota_check, quota_take
 from jobs.services import job_submit
 from studies.intake import study_receive
 from studies.services import study_create
@@ -29,12 +30,14 @@ def study_submit(
 ) -> Job:
     """Receive a study and queue its job: study, images, job and order in one transaction, or none of them.
 
-    Raises CodedError for files that cannot be an image of a mammogram and for a deployment that does not exist.
+    Raises CodedError for files that cannot be an image of a mammogram, for a deployment that does not exist, and over a quota.
     """
     deployment = deployment_resolve(
         site=site, name=deployment_name
     )  # first: it costs a query, reading the files may cost seconds
+    quota_check(site=site)
     received = study_receive(site=site, files=files, image_lateralities=image_lateralities, view_positions=view_positions)
     with transaction.atomic():
+        quota_take(site=site, stored_bytes=sum(image.size_bytes for image in received.images))
         study = study_create(received=received, site=site, external_id=external_id, submitted_by=user)
         return job_submit(study=study, deployment=deployment, priority=priority, submitted_by=user)

@@ -24,8 +24,6 @@ class Migration(migrations.Migration):
                         to="accounts.site",
                     ),
                 ),
-                ("day", models.DateField()),
-                ("studies", models.PositiveIntegerField(default=0)),
                 ("storage_bytes", models.PositiveBigIntegerField(default=0)),
                 ("storage_measured_at", models.DateTimeField(blank=True, null=True)),
             ],

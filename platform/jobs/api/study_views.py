@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
+from accounts.rate_limits import RateLimited
 from common.conditional import conditional_response, etag_for
 from common.problems import Problem
 from inference_worker.contract.failures import CodedError
@@ -39,6 +40,10 @@ from studies.uploads import files_welcome
 
 REFUSED = OpenApiResponse(ProblemSerializer, description="Refused, with a code of the failure catalogue.")
 
+TOO_MANY = OpenApiResponse(
+    ProblemSerializer, description="Too often, or over a quota of your site. Retry-After says when to try again."
+)
+
 
 class StudyFilter(filters.FilterSet):
     """Your own reference, exactly."""
@@ -46,7 +51,7 @@ class StudyFilter(filters.FilterSet):
     external_id = filters.CharFilter(field_name="external_id", max_length=128)
 
 
-class StudyListView(GenericAPIView):
+class StudyListView(RateLimited, GenericAPIView):
     """Submit a study, or list the site's studies, newest first."""
 
     parser_classes = [MultiPartParser]
@@ -81,7 +86,7 @@ class StudyListView(GenericAPIView):
         summary="Submit a study",
         tags=["studies"],
         request={"multipart/form-data": SubmissionSerializer},
-        responses={202: AcceptedSerializer, 400: REFUSED, 413: REFUSED, 422: REFUSED},
+        responses={202: AcceptedSerializer, 400: REFUSED, 413: REFUSED, 422: REFUSED, 429: TOO_MANY},
     )
     def post(self, request: Request) -> Response:
         user = caller(request)
