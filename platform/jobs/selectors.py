@@ -11,9 +11,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from accounts.models import User
+from catalog.models import ModelPackage
 from common import clock
 from jobs.heartbeats import WORKER
 from jobs.models import READER_PURPOSES, Job, JobAttempt, JobEvent, JobStatus, WorkerStatus
@@ -46,6 +47,21 @@ def _with_outcome(jobs: QuerySet[Job]) -> QuerySet[Job]:
 def jobs_visible_to(*, user: User) -> QuerySet[Job]:
     """The jobs of the user's site, with what lists show; never the full result or manifest."""
     return _with_outcome(_jobs_of_site(user).select_related("study"))
+
+
+def jobs_listed(*, user: User) -> QuerySet[Job]:
+    """The same jobs with no more than what tells whether a list has changed."""
+    return _jobs_of_site(user).only("id", "created_at", "revision", "status")
+
+
+def suspicion_side(*, above: bool) -> Q:
+    """Jobs whose suspicion reaches their own package's threshold, or does not."""
+    side = Q(pk__in=[])
+    for digest, threshold in ModelPackage.objects.values_list("digest", "manifest__suspicion__threshold"):
+        if isinstance(threshold, (int, float)):
+            reaches = {"result__suspicion__gte" if above else "result__suspicion__lt": threshold}
+            side |= Q(package_id=digest, **reaches)
+    return side
 
 
 def evidence_jobs(*, user: User) -> QuerySet[Job]:
