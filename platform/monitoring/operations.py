@@ -37,18 +37,23 @@ def operations_report(*, site: Site | None) -> dict[str, Any]:
         **_finished(site, now),
         "queues": _queues(site, now),
         "processes": _processes(now),
-        "in_service": [
-            {
-                "deployment": row.name,
-                "site": row.site.slug if row.site else None,
-                "package": str(row.package),
-                "digest": row.package_id,
-            }
-            for row in Deployment.objects.select_related("package", "site").defer("package__manifest").order_by("name", "site")
-            if site is None or row.site_id in (None, site.pk)
-        ],
+        "in_service": _in_service(site),
         "storage": _storage(site),
     }
+
+
+def _in_service(site: Site | None) -> list[dict[str, Any]]:
+    rows = Deployment.objects.select_related("package", "site").defer("package__manifest").order_by("name", "site")
+    return [
+        {
+            "deployment": row.name,
+            "site": row.site.slug if row.site else None,
+            "package": str(row.package),
+            "digest": row.package_id,
+        }
+        for row in rows
+        if site is None or row.site_id in (None, site.pk)
+    ]
 
 
 def _finished(site: Site | None, now: datetime.datetime) -> dict[str, Any]:
