@@ -114,6 +114,9 @@ _CATALOGUE: tuple[Failure, ...] = (
     Failure("input:too_many_webhooks", "Too many webhooks", "The site has as many webhooks as one site may.", "Remove one that is not used."),
     Failure("input:unknown_event_type", "Unknown event type", "There is no event of this type.", "Take the types from /api/v1/docs, or none for all of them."),
     Failure("input:too_many_events", "Too many events", "More events lie between the two moments than are replayed at once.", "Ask for a shorter time."),
+    Failure("input:quota_queued_jobs", "Too many jobs waiting", "As many jobs of your site wait as it may have waiting at once.", "Send more when some have finished, or ask the platform's administrator for a higher quota.", retryable=True),
+    Failure("input:quota_studies_per_day", "Daily quota used up", "Your site has sent as many studies today (UTC) as it may in a day.", "Send more after midnight UTC, or ask the platform's administrator for a higher quota.", retryable=True),
+    Failure("input:quota_storage", "Storage quota used up", "Your site's images take as much storage as it may use.", "Ask the platform's administrator for a higher quota or a shorter retention.", retryable=True),
     # model: the administrator must act
     Failure("model:not_validated", "Not validated", "The package has not passed a validation, so it cannot be put in service.", "Validate it and wait for the report."),
     Failure("model:validation_failed", "Validation failed", "The package failed its latest validation, so it cannot be put in service.", "Read the report; mend the package, or validate again if the worker was at fault."),

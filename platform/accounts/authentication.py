@@ -49,11 +49,12 @@ class BearerAuthentication(authentication.BaseAuthentication):
         if (
             token is None
             or token.revoked_at is not None
+            or (token.expires_at is not None and token.expires_at <= clock.now())
             or not token.user.is_active
             or not token.site.is_active
             or token.user.site_id != token.site_id
         ):
-            raise exceptions.AuthenticationFailed("The API token is unknown, revoked or not active.")
+            raise exceptions.AuthenticationFailed("The API token is unknown, expired, revoked or not active.")
         self._mark_used(token)
         return token.user, token
 

@@ -6,9 +6,12 @@ import secrets
 import uuid
 
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from common.append_only import AppendOnlyModel
+
+SHARE_WEIGHT_MAXIMUM = 100
 
 
 def new_pseudonym_key() -> str:
@@ -25,6 +28,16 @@ class Site(models.Model):
     pseudonym_key = models.CharField(max_length=64, default=new_pseudonym_key, editable=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    #: Turns in the queue, against other sites' turns: a site of weight 3 is sent three orders for every one of weight 1.
+    share_weight = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(SHARE_WEIGHT_MAXIMUM)]
+    )
+    #: Limits of this site; empty: the platform's default, 0: no limit.
+    max_queued_jobs = models.PositiveIntegerField(null=True, blank=True)
+    max_studies_per_day = models.PositiveIntegerField(null=True, blank=True)
+    max_storage_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    max_submissions_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    max_submissions_per_minute_of_token = models.PositiveIntegerField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.slug
@@ -43,6 +56,8 @@ class User(AbstractUser):
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="users", null=True, blank=True)
     role = models.CharField(max_length=20, choices=Role, default=Role.READER)
+    #: The password is one that an administrator was shown: it opens the door to changing it and to nothing else.
+    must_change_password = models.BooleanField(default=False)
 
 
 class ApiToken(models.Model):
@@ -57,9 +72,25 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    #: Refused from then on; empty: never.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    #: Reads and nothing else, whatever its user may do.
+    read_only = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class SiteUsage(models.Model):
+    """Locked by whoever admits a submission to a site with quotas, so that two at once cannot both be the last one allowed. Keeps
+    what is too long to add up each time: the bytes stored, as last measured and added to since."""
+
+    site = models.OneToOneField(Site, on_delete=models.CASCADE, primary_key=True, related_name="usage")
+    storage_bytes = models.PositiveBigIntegerField(default=0)
+    storage_measured_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.site_id}: {self.storage_bytes} bytes"
 
 
 class FailedLogin(models.Model):
@@ -94,7 +125,10 @@ class AuditEntry(AppendOnlyModel):
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        indexes = [models.Index(fields=["-at", "-id"], name="audit_newest")]
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="audit_newest"),
+            models.Index(fields=["site", "-at", "-id"], name="audit_of_site_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -32,12 +34,22 @@ def user_create(*, site: Site | None, username: str, password: str | None, role:
     return user
 
 
-def token_issue(*, user: User, name: str) -> tuple[ApiToken, str]:
+def token_issue(
+    *, user: User, name: str, expires_at: datetime.datetime | None = None, read_only: bool = False
+) -> tuple[ApiToken, str]:
     """A new token of the user's site, and its plain text, which exists nowhere else afterwards. Raises ValidationError."""
     if user.site is None:
         raise ValidationError("A user without a site has no tokens.")
     prefix, plain = token_new()
-    token = ApiToken(site=user.site, user=user, name=name, prefix=prefix, token_hash=token_hash(plain))
+    token = ApiToken(
+        site=user.site,
+        user=user,
+        name=name,
+        prefix=prefix,
+        token_hash=token_hash(plain),
+        expires_at=expires_at,
+        read_only=read_only,
+    )
     token.full_clean()
     token.save()
     return token, plain

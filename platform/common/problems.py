@@ -55,6 +55,9 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:too_many_items": 413,
     "input:webhook_inactive": 409,
     "input:too_many_webhooks": 409,
+    "input:quota_queued_jobs": 429,
+    "input:quota_studies_per_day": 429,
+    "input:quota_storage": 429,
     "model:not_validated": 409,
     "model:validation_failed": 409,
     "model:package_archived": 409,
@@ -182,6 +185,7 @@ class Problem(Exception):
             detail=failure.message,
             action=failure.action,
             errors=listed,
+            headers=getattr(error, "headers", None),
         )
 
     def body(self, *, instance: str = "") -> dict[str, Any]:

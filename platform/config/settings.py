@@ -223,6 +223,15 @@ BODY_MIN_BYTES_PER_SECOND = env.int("BODY_MIN_KB_PER_SECOND", default=8) * 1024
 #: Large bodies on their way in at the same time in one web process; the rest of its threads (8) answers everybody else.
 BODY_MAX_STREAMS_PER_PROCESS = env.int("BODY_MAX_STREAMS_PER_PROCESS", default=5)
 
+# ── Limits: defaults for every site; a site's own come first. 0: no limit ────────────────────────────────────────────
+#: Submissions a minute, counted in Redis; while Redis is away nobody is limited.
+RATE_LIMIT_PER_TOKEN = env.int("RATE_LIMIT_PER_TOKEN", default=3000)
+RATE_LIMIT_PER_SITE = env.int("RATE_LIMIT_PER_SITE", default=6000)
+#: Counted in the database, exactly.
+QUOTA_QUEUED_JOBS = env.int("QUOTA_QUEUED_JOBS", default=0)
+QUOTA_STUDIES_PER_DAY = env.int("QUOTA_STUDIES_PER_DAY", default=0)
+QUOTA_STORAGE_BYTES = env.int("QUOTA_STORAGE_MB", default=0) * 1024 * 1024
+
 # ── Models ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 #: A second administrator must approve what changes a deployment; roll-backs never wait.
 DEPLOYMENT_APPROVAL_REQUIRED = env.bool("DEPLOYMENT_APPROVAL_REQUIRED", default=False)
@@ -242,8 +251,11 @@ ALERT_QUEUE_WAIT_SECONDS = env.float("ALERT_QUEUE_WAIT_SECONDS", default=900.0)
 #: Bounds the attempts of every kind; jobs.policy allows fewer where the job itself is the likely cause.
 JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=10)
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
-#: How many orders per queue may wait in the broker: the rest waits in the database, where order and cancel are exact.
+#: How many orders per queue may wait in the broker at most (of which the workers' pace decides): the rest waits in the database,
+#: where turns and cancel are exact.
 DISPATCH_WINDOW = env.int("DISPATCH_WINDOW", default=200)
+#: So many may wait there even while nothing is known of the workers' pace. Small: whoever comes later waits behind them.
+DISPATCH_WINDOW_MINIMUM = env.int("DISPATCH_WINDOW_MINIMUM", default=16)
 DISPATCH_INTERVAL_SECONDS = env.float("DISPATCH_INTERVAL_SECONDS", default=0.1)
 REAPER_INTERVAL_SECONDS = env.float("REAPER_INTERVAL_SECONDS", default=15.0)
 #: An order overtaken by later ones in its own queue for this long was lost by the broker and is published again.

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="config/api_docs.html"),
         name="docs",
     ),
+    path("", include("accounts.urls")),
     path("", include("jobs.urls")),
     path("", include("catalog.urls")),
     path("", include("transfers.urls")),

@@ -81,15 +81,15 @@ def _translated() -> Iterator[None]:
         raise BrokerUnavailable(type(error).__name__) from error
 
 
-def orders_publish(*, orders: Sequence[dict[str, Any]]) -> None:
-    """Give orders to the queue of their priority, in order. Raises BrokerUnavailable; some may have gone out by then."""
+def orders_publish(*, orders: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Give each order to its queue, as (queue, order), in order. Raises BrokerUnavailable; some may have gone out by then."""
     app = celery_app()
     with _translated(), app.producer_pool.acquire(block=True, timeout=_CONNECT_SECONDS) as producer:
-        for order in orders:
+        for queue, order in orders:
             app.send_task(
                 RUN_ORDER_TASK,
                 args=[order],
-                queue=order["priority"],
+                queue=queue,
                 task_id=f"{order['job_id']}.{order['attempt']}",
                 producer=producer,
                 ignore_result=True,

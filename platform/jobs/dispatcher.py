@@ -1,6 +1,5 @@
-"""The dispatcher: gives waiting orders to the broker, a window at a time, and notices when the broker forgot them.
+"""The dispatcher: gives waiting orders to the broker (jobs.orders_out) and notices when the broker forgot them.
 
-Publish first, then mark: a crash in between sends an order twice, which the fence absorbs; the other way round would lose it.
 It changes no job. `DispatchLoop` is the process; jobs.reaper runs inside it.
 """
 
@@ -14,24 +13,21 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 
 from catalog.checks import check_order, checks_due, checks_published, checks_republish
 from catalog.requests import requests_apply_due
-from common import clock
-from inference_worker.contract.queues import ORDER_QUEUES
 from jobs import broker
 from jobs.heartbeats import DISPATCHER, own_heartbeat_write
 from jobs.hot_swap import packages_announce
 from jobs.models import BrokerEpoch, OutboxMessage
+from jobs.orders_out import orders_dispatch
 from jobs.reaper import reaper_pass
 from jobs.rollback_rule import rules_watch
 from jobs.signals import dispatcher_round
 
 logger = logging.getLogger(__name__)
 
-#: Orders published under one transaction. Small, because on SQLite everyone else who writes waits for it.
-_CHUNK = 25
 _EPOCH_INTERVAL_SECONDS = 1.0
 _HEARTBEAT_INTERVAL_SECONDS = 5.0
 _SCHEDULE_INTERVAL_SECONDS = 1.0
@@ -42,46 +38,6 @@ _PACKAGES_INTERVAL_SECONDS = 10.0
 _PAUSE_FIRST_SECONDS = 0.5
 _PAUSE_MAXIMUM_SECONDS = 15.0
 _EPOCH_NAME = "orders"
-
-
-def orders_dispatch() -> int:
-    """Publish what is due, most urgent queue first, at most DISPATCH_WINDOW outstanding for each; returns how many.
-
-    Raises BrokerUnavailable. Any number of dispatchers may run at once.
-    """
-    due = OutboxMessage.objects.filter(done=False, published_at=None, not_before__lte=clock.now())
-    queues = set(due.order_by().values_list("queue", flat=True).distinct())
-    return sum(_queue_dispatch(queue) for queue in ORDER_QUEUES if queue in queues)
-
-
-def _queue_dispatch(queue: str) -> int:
-    published = 0
-    while True:
-        sent = _chunk_dispatch(queue)
-        published += sent
-        if sent < _CHUNK:
-            return published
-
-
-def _chunk_dispatch(queue: str) -> int:
-    with transaction.atomic():
-        outstanding = OutboxMessage.objects.filter(queue=queue, done=False, published_at__isnull=False).count()
-        room = min(_CHUNK, settings.DISPATCH_WINDOW - outstanding)
-        if room <= 0:
-            return 0
-        now = clock.now()
-        waiting = OutboxMessage.objects.filter(queue=queue, done=False, published_at=None, not_before__lte=now)
-        if connection.features.has_select_for_update_skip_locked:
-            waiting = waiting.select_for_update(skip_locked=True, of=("self",))
-        rows = list(waiting.order_by("not_before", "id")[:room])
-        if not rows:
-            return 0
-        broker.orders_publish(orders=[row.order for row in rows])
-        for row in rows:
-            row.published_at = clock.now()
-            row.publish_count = min(row.publish_count + 1, 32_767)
-        OutboxMessage.objects.bulk_update(rows, ["published_at", "publish_count"])
-    return len(rows)
 
 
 def checks_dispatch() -> int:

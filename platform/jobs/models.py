@@ -148,6 +148,9 @@ class OutboxMessage(models.Model):
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="outbox")
     attempt = models.PositiveSmallIntegerField()
+    #: The job's site, for turns: see jobs.fair_share.
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="+", db_index=False)
+    #: The queue it is sent to: its job's priority, or a more urgent one for an order that was promoted.
     queue = models.CharField(max_length=10)
     order = models.JSONField()
     not_before = models.DateTimeField()
@@ -161,8 +164,11 @@ class OutboxMessage(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "attempt"], name="outbox_once_per_attempt")]
         indexes = [
+            # In the order of turns, and covering what positions are counted from.
             models.Index(
-                fields=["queue", "not_before", "id"], name="outbox_unpublished", condition=models.Q(published_at=None, done=False)
+                fields=["queue", "site", "not_before", "id", "published_at", "done"],
+                name="outbox_of_site",
+                condition=models.Q(published_at=None, done=False),
             ),
             models.Index(fields=["queue", "not_before", "id", "done"], name="outbox_waiting", condition=models.Q(done=False)),
             models.Index(fields=["queue", "published_at"], name="outbox_in_flight", condition=models.Q(done=False)),
@@ -171,6 +177,30 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}#{self.attempt}"
+
+
+class QueueClock(models.Model):
+    """Where a queue's turns are, in the units of jobs.fair_share. Locked by the dispatcher that sends orders of the queue."""
+
+    queue = models.CharField(primary_key=True, max_length=10)
+    now = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.now}"
+
+
+class SiteTurn(models.Model):
+    """When a site may next be sent an order of a queue, on that queue's clock."""
+
+    queue = models.CharField(max_length=10)
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="+")
+    next_turn = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["queue", "site"], name="turn_once_per_queue_and_site")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.site_id} {self.next_turn}"
 
 
 class Result(models.Model):

@@ -62,6 +62,13 @@ def orders_write(*, wanted: Sequence[tuple[Job, datetime.datetime]]) -> list[Out
             lease_seconds=settings.JOB_LEASE_SECONDS,
         )
         rows.append(
-            OutboxMessage(job_id=job.pk, attempt=job.attempt, queue=job.priority, order=order.to_wire(), not_before=not_before)
+            OutboxMessage(
+                job_id=job.pk,
+                attempt=job.attempt,
+                site_id=job.site_id,
+                queue=job.priority,
+                order=order.to_wire(),
+                not_before=not_before,
+            )
         )
     return OutboxMessage.objects.bulk_create(rows)

@@ -6,19 +6,19 @@ import datetime
 import math
 import statistics
 import uuid
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from accounts.models import User
+from catalog.models import ModelPackage
 from common import clock
-from inference_worker.contract.queues import ORDER_QUEUES
 from jobs.heartbeats import WORKER
-from jobs.models import READER_PURPOSES, Job, JobAttempt, JobEvent, JobStatus, OutboxMessage, WorkerStatus
+from jobs.models import READER_PURPOSES, Job, JobAttempt, JobEvent, JobStatus, WorkerStatus
+from jobs.positions import queue_positions as queue_positions
 from studies.models import Study
 
 _THROUGHPUT_CACHED_SECONDS = 2
@@ -49,6 +49,21 @@ def jobs_visible_to(*, user: User) -> QuerySet[Job]:
     return _with_outcome(_jobs_of_site(user).select_related("study"))
 
 
+def jobs_listed(*, user: User) -> QuerySet[Job]:
+    """The same jobs with no more than what tells whether a list has changed."""
+    return _jobs_of_site(user).only("id", "created_at", "revision", "status")
+
+
+def suspicion_side(*, above: bool) -> Q:
+    """Jobs whose suspicion reaches their own package's threshold, or does not."""
+    side = Q(pk__in=[])
+    for digest, threshold in ModelPackage.objects.values_list("digest", "manifest__suspicion__threshold"):
+        if isinstance(threshold, (int, float)):
+            reaches = {"result__suspicion__gte" if above else "result__suspicion__lt": threshold}
+            side |= Q(package_id=digest, **reaches)
+    return side
+
+
 def evidence_jobs(*, user: User) -> QuerySet[Job]:
     """Shadows and replays of the user's site, for administrators: evidence about packages, never a result for a reader."""
     if user.site_id is None:
@@ -75,55 +90,6 @@ def job_counts(*, user: User) -> dict[str, int]:
     # COUNT(*), because the key is not in the index and counting it would read every row.
     found: dict[str, int] = dict(_jobs_of_site(user).order_by().values_list("status").annotate(n=Count("*")))
     return {status.value: found.get(status.value, 0) for status in JobStatus}
-
-
-def queue_positions(*, jobs: Sequence[Job]) -> dict[uuid.UUID, int]:
-    """The place of every queued one among `jobs`, 1 being next: exact, across all sites, in two queries for any number of jobs.
-
-    Ahead of an order are all orders of more urgent queues and those of its own queue that were due earlier.
-    """
-    queued = [job.pk for job in jobs if job.status == JobStatus.QUEUED]
-    if not queued:
-        return {}
-    places: dict[str, list[tuple[datetime.datetime, int, uuid.UUID]]] = defaultdict(list)
-    for job_id, queue, not_before, pk in OutboxMessage.objects.filter(job_id__in=queued, done=False).values_list(
-        "job_id", "queue", "not_before", "id"
-    ):
-        places[queue].append((not_before, pk, job_id))
-    if not places:
-        return {}
-    counts = _waiting_by_bucket({queue: sorted(rows) for queue, rows in places.items()})
-    positions: dict[uuid.UUID, int] = {}
-    ahead = 0
-    for queue in ORDER_QUEUES:
-        running_total = ahead
-        for index, (_, _, job_id) in enumerate(sorted(places.get(queue, ()))):
-            running_total += counts.get((queue, index), 0)
-            positions[job_id] = running_total + 1
-        ahead += sum(count for (counted, _), count in counts.items() if counted == queue)
-    return positions
-
-
-def _waiting_by_bucket(places: dict[str, list[tuple[datetime.datetime, int, uuid.UUID]]]) -> dict[tuple[str, int], int]:
-    """Orders that wait, counted by queue and by the first of our places (in order) that they stand before; one grouped query.
-
-    An order that stands before none of ours falls into the bucket after the last. Ours stand before the next of ours.
-    """
-    whens = []
-    for queue, rows in places.items():
-        for index, (not_before, pk, _) in enumerate(rows):
-            earlier = Q(not_before__lt=not_before) | Q(not_before=not_before, id__lt=pk)
-            whens.append(When(Q(queue=queue) & earlier, then=Value(index)))
-    last = max(len(rows) for rows in places.values())
-    least_urgent = max(ORDER_QUEUES.index(queue) for queue in places)
-    counted = (
-        OutboxMessage.objects.filter(done=False, queue__in=ORDER_QUEUES[: least_urgent + 1])
-        .order_by()
-        .annotate(bucket=Case(*whens, default=Value(last), output_field=IntegerField()))
-        .values_list("queue", "bucket")
-        .annotate(n=Count("*"))
-    )
-    return {(queue, bucket): count for queue, bucket, count in counted}
 
 
 def throughput() -> tuple[float, int] | None:

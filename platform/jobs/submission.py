@@ -12,6 +12,7 @@ from accounts.models import Site, User
 from catalog.selectors import deployment_resolve
 from inference_worker.contract.queues import Priority
 from jobs.models import Job
+from jobs.quotas import quota_check, quota_take
 from jobs.services import job_submit
 from studies.intake import study_receive
 from studies.services import study_create
@@ -36,13 +37,15 @@ def study_submit(
 
     `uploads`: what the files were received as, consumed in the same transaction. `committing` is called with the job as the last
     thing in it; what it raises undoes the submission. Raises CodedError for files that cannot be an image of a mammogram, for a
-    deployment that does not exist, and for uploads that somebody else was quicker to use.
+    deployment that does not exist, over a quota, and for uploads that somebody else was quicker to use.
     """
     deployment = deployment_resolve(
         site=site, name=deployment_name
     )  # first: it costs a query, reading the files may cost seconds
+    quota_check(site=site)
     received = study_receive(site=site, files=files, image_lateralities=image_lateralities, view_positions=view_positions)
     with transaction.atomic():
+        quota_take(site=site, stored_bytes=sum(image.size_bytes for image in received.images))
         study = study_create(received=received, site=site, external_id=external_id, submitted_by=user)
         uploads_consume(uploads)
         job = job_submit(study=study, deployment=deployment, priority=priority, submitted_by=user)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.api import health, registry_views, result_views, study_views, views
+from jobs.api import bulk_views, health, registry_views, result_views, study_views, views
 
 urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/v1/studies/<uuid:study_id>", study_views.StudyDetailView.as_view(), name="study"),
     path("api/v1/jobs", views.JobListView.as_view(), name="jobs"),
     path("api/v1/jobs/summary", views.JobCountsView.as_view(), name="job-counts"),
+    path("api/v1/jobs/bulk", bulk_views.JobBulkView.as_view(), name="jobs-bulk"),
     path("api/v1/jobs/rerun", registry_views.JobRerunView.as_view(), name="jobs-rerun"),
     path("api/v1/jobs/compare", registry_views.JobCompareView.as_view(), name="jobs-compare"),
     path("api/v1/jobs/<uuid:job_id>/replay", registry_views.JobReplayView.as_view(), name="job-replay"),

@@ -31,6 +31,8 @@ BENCHMARKS = {
     "input size, in percent: medians of pairs of alternating runs, with their quartiles. “ms” is the plain graph.",
     "bench_preprocessing": "Where the time of one full-size view goes, in milliseconds, one thread. “prepare” is the whole "
     "profile, “window_first” what it would cost to window every pixel instead.",
+    "bench_queue": "What a long queue of twenty sites costs, in milliseconds: a dispatcher's round, places in the queue, "
+    "and polls. “processor” is the process's own time, the rest by the wall clock.",
 }
 
 console = Console()

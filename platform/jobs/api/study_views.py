@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
+from accounts.rate_limits import RateLimited
 from common.conditional import conditional_response, etag_for
 from common.idempotency import answer_commit
 from common.parsers import CappedJSONParser
@@ -42,6 +43,10 @@ from studies.uploads import files_welcome
 
 REFUSED = OpenApiResponse(ProblemSerializer, description="Refused, with a code of the failure catalogue.")
 
+TOO_MANY = OpenApiResponse(
+    ProblemSerializer, description="Too often, or over a quota of your site. Retry-After says when to try again."
+)
+
 
 class StudyFilter(filters.FilterSet):
     """Your own reference, exactly."""
@@ -49,7 +54,7 @@ class StudyFilter(filters.FilterSet):
     external_id = filters.CharFilter(field_name="external_id", max_length=128)
 
 
-class StudyListView(GenericAPIView):
+class StudyListView(RateLimited, GenericAPIView):
     """Submit a study, or list the site's studies, newest first."""
 
     parser_classes = [MultiPartParser, CappedJSONParser]
@@ -92,6 +97,7 @@ class StudyListView(GenericAPIView):
             410: REFUSED,
             413: REFUSED,
             422: REFUSED,
+            429: TOO_MANY,
         },
     )
     def post(self, request: Request) -> Response:

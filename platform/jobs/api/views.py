@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import Http404
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -17,6 +18,7 @@ from accounts.callers import caller
 from accounts.models import Role
 from accounts.permissions import CanRead, CanSubmit
 from common.conditional import conditional_response, etag_for
+from common.pagination import CursorPagination
 from common.problems import Problem
 from inference_worker.contract.failures import CATALOGUE
 from inference_worker.contract.queues import Priority
@@ -29,7 +31,17 @@ from jobs.api.serializers import (
     ProblemSerializer,
 )
 from jobs.models import Job, JobStatus
-from jobs.selectors import eta_seconds, evidence_jobs, job_counts, job_events, jobs_visible_to, queue_positions
+from jobs.positions import queue_state
+from jobs.selectors import (
+    eta_seconds,
+    evidence_jobs,
+    job_counts,
+    job_events,
+    jobs_listed,
+    jobs_visible_to,
+    queue_positions,
+    suspicion_side,
+)
 from jobs.services import JobConflict, job_cancel, job_retry
 
 NOT_FOUND = OpenApiResponse(ProblemSerializer, description="No such object at your site.")
@@ -71,6 +83,30 @@ class JobFilter(filters.FilterSet):
     study = filters.UUIDFilter(field_name="study_id")
     external_id = filters.CharFilter(field_name="study__external_id", max_length=128)
     search = filters.CharFilter(field_name="study__external_id", lookup_expr="icontains", max_length=128)
+    deployment = filters.CharFilter(field_name="deployment_name", max_length=50)
+    label = filters.CharFilter(field_name="result__label", max_length=64)
+    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    side = filters.ChoiceFilter(
+        choices=[("above", "above"), ("below", "below")],
+        method="side_filter",
+        help_text="Suspicion against the threshold of the job's own package.",
+    )
+    sort = filters.ChoiceFilter(choices=[("newest", "newest"), ("oldest", "oldest")], method="sort_leave")
+
+    def side_filter(self, jobs: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
+        return jobs.filter(suspicion_side(above=value == "above"))
+
+    def sort_leave(self, jobs: QuerySet[Job], name: str, value: str) -> QuerySet[Job]:
+        """The order is the pages' concern."""
+        return jobs
+
+
+class JobPages(CursorPagination):
+    """Newest first, or with `sort=oldest` the other way round."""
+
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
+        return ("created_at", "id") if request.query_params.get("sort") == "oldest" else ("-created_at", "-id")
 
 
 class JobListView(GenericAPIView):
@@ -79,16 +115,22 @@ class JobListView(GenericAPIView):
     permission_classes = [CanRead]
     serializer_class = JobSerializer
     filterset_class = JobFilter
+    pagination_class = JobPages
     queryset = Job.objects.none()  # the schema's; what is answered comes from the selector
 
     @extend_schema(operation_id="jobs_list", summary="List jobs", tags=["jobs"], responses=JobSerializer(many=True))
     def get(self, request: Request) -> Response:
-        jobs: list[Job] = self.paginate_queryset(self.filter_queryset(jobs_visible_to(user=caller(request)))) or []
-        positions = queue_positions(jobs=jobs)
-        etag = etag_for(request.get_full_path(), *[(job.pk, job.revision, positions.get(job.pk)) for job in jobs])
+        user = caller(request)
+        # Whether anything has changed is told by keys and revisions, and for places in the queue by the state of the queues.
+        page: list[Job] = self.paginate_queryset(self.filter_queryset(jobs_listed(user=user))) or []
+        queues = queue_state().etag if any(job.status == JobStatus.QUEUED for job in page) else ""
+        etag = etag_for(request.get_full_path(), queues, *[(job.pk, job.revision) for job in page])
 
         def build() -> Any:
             documents = []
+            whole = jobs_visible_to(user=user).in_bulk([job.pk for job in page])
+            jobs = [whole[job.pk] for job in page]
+            positions = queue_positions(jobs=jobs)
             for job in jobs:
                 position = positions.get(job.pk)
                 eta = eta_seconds(job=job, queue_position=position)

@@ -17,7 +17,7 @@ from catalog.models import Deployment
 from common import clock
 from common.object_store import ObjectStore
 from jobs import broker as jobs_broker
-from jobs import heartbeats
+from jobs import heartbeats, positions
 from jobs.models import Job
 from tests.platform_tests.jobs_tests.factories import deployment_make, job_make
 
@@ -26,6 +26,7 @@ from tests.platform_tests.jobs_tests.factories import deployment_make, job_make
 def _nothing_remembered() -> None:
     """Throughput, readiness and heartbeats are remembered for a moment; a test starts without memories."""
     cache.clear()
+    positions.memory.forget()
     heartbeats._own_last_written.clear()
 
 

@@ -33,7 +33,7 @@ def silent_broker(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         broker.epoch_read,
         broker.epoch_write,
         broker.ledger_ping,
-        lambda: broker.orders_publish(orders=[{"job_id": "j", "attempt": 1, "priority": "stat"}]),
+        lambda: broker.orders_publish(orders=[("stat", {"job_id": "j", "attempt": 1})]),
     ],
 )
 def test_a_broker_that_does_not_answer_is_unavailable(silent_broker: None, action: Callable[[], object]) -> None:

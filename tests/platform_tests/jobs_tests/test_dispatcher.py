@@ -52,7 +52,7 @@ def test_an_order_names_no_one_and_is_small(redis_broker: Any, make_job: Callabl
 
 
 def test_at_most_a_window_is_outstanding(redis_broker: Any, make_job: Callable[..., Job], settings: Any) -> None:
-    settings.DISPATCH_WINDOW = 3
+    settings.DISPATCH_WINDOW = settings.DISPATCH_WINDOW_MINIMUM = 3
     jobs = [make_job() for _ in range(5)]
     assert orders_dispatch() == 3
     assert orders_dispatch() == 0
@@ -171,7 +171,8 @@ def test_a_call_back_reaches_a_listening_worker(redis_broker: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_dispatchers_at_once_lose_no_order(redis_broker: Any, make_job: Callable[..., Job]) -> None:
+def test_two_dispatchers_at_once_lose_no_order(redis_broker: Any, make_job: Callable[..., Job], settings: Any) -> None:
+    settings.DISPATCH_WINDOW_MINIMUM = 200
     jobs = [make_job() for _ in range(60)]
 
     def dispatch(_: int) -> int:

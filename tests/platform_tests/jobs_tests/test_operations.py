@@ -1,0 +1,71 @@
+"""The operators' dashboard: figures from what really ran, scoped to the caller's site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from accounts.models import Site, User
+from jobs.heartbeats import DISPATCHER, own_heartbeat_write
+from jobs.ledger import events_apply
+from jobs.models import Job
+from monitoring.api.operations_views import OperationsSerializer
+from monitoring.rollups import finished_count
+from tests.platform_tests.jobs_tests.conftest import Clock
+from tests.platform_tests.jobs_tests.factories import event, heartbeat, shape_of, succeed
+
+
+@pytest.fixture
+def operator(administrator: User, client_of: Callable[..., APIClient]) -> APIClient:
+    return client_of(administrator)
+
+
+def test_figures_come_from_what_ran(
+    operator: APIClient, make_job: Callable[..., Job], other_site: Site, administrator: User, moving_clock: Clock
+) -> None:
+    succeed(make_job())
+    failed = make_job()
+    events_apply([event("failed", failed, failure_code="input:pixel_data_corrupt"), heartbeat(concurrency=3)])
+    own_heartbeat_write(kind=DISPATCHER, name="dispatcher@here")
+    make_job(priority="stat"), make_job(site=other_site), make_job(site=other_site)
+    finished_count()
+    body = operator.get("/api/v1/operations").json()
+    assert set(body) == shape_of(OperationsSerializer())
+    assert len(body["throughput"]) == 24
+    assert (body["throughput"][-1]["succeeded"], body["throughput"][-1]["failed"]) == (1, 1)
+    assert body["failures"] == [{"code": "input:pixel_data_corrupt", "jobs": 1}]
+    assert body["run_seconds"]["jobs"] == 1
+    queues = {row["priority"]: row for row in body["queues"]}
+    assert queues["stat"]["sites"] == [{"site": "north", "waiting": 1}]
+    assert (queues["routine"]["waiting"], queues["routine"]["sites"]) == (2, [])  # another site's name is not told
+    assert (queues["backfill"]["waiting"], queues["backfill"]["oldest_seconds"]) == (0, None)
+    assert [(row["kind"], row["alive"], row["concurrency"]) for row in body["processes"]] == [
+        ("dispatcher", True, 0),
+        ("worker", True, 3),
+    ]
+    assert body["in_service"][0]["deployment"] == "default"
+    assert body["storage"]["images_bytes"] == 3 * 2 * 9  # the site's own
+    assert body["storage"]["database_bytes"] > 0
+    User.objects.filter(pk=administrator.pk).update(is_superuser=True)
+    moving_clock.advance(60)
+    cache.clear()
+    body = operator.get("/api/v1/operations").json()
+    assert [row["sites"] for row in body["queues"]][1] == [{"site": "south", "waiting": 2}]
+    assert not any(row["alive"] for row in body["processes"])
+
+
+def test_an_unchanged_dashboard_is_304_and_others_are_403(operator: APIClient, api: APIClient, job: Job) -> None:
+    first = operator.get("/api/v1/operations")
+    assert operator.get("/api/v1/operations", headers={"If-None-Match": first["ETag"]}).status_code == 304
+    assert api.get("/api/v1/operations").status_code == 403
+
+
+def test_lists_of_this_page_hold_no_other_sites_jobs(operator: APIClient, make_job: Callable[..., Job], other_site: Any) -> None:
+    succeed(make_job(site=other_site))
+    finished_count()
+    body = operator.get("/api/v1/operations").json()
+    assert sum(hour["succeeded"] for hour in body["throughput"]) == 0
