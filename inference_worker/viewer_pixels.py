@@ -6,6 +6,7 @@ Pure: a decoded image in, bytes and figures out. The preview is for a first look
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import imagecodecs
@@ -120,10 +121,15 @@ def windows_of(image: DecodedImage) -> tuple[tuple[WindowResult, ...], str]:
 def _planes_pack(values: npt.NDArray[np.unsignedinteger], *, low_level: int) -> tuple[int, bytes]:
     """(length of the high stream, both streams). High bytes change slowly and shrink to next to nothing."""
     if values.dtype == np.uint8:
-        return 0, bytes(imagecodecs.zlibng_encode(values, low_level))
+        return 0, _deflate(values, low_level)
     low, high = cv2.split(values.astype("<u2", copy=False).view(np.uint8).reshape(*values.shape, 2))
-    packed_high = bytes(imagecodecs.zlibng_encode(high, _HIGH_LEVEL))
-    return len(packed_high), packed_high + bytes(imagecodecs.zlibng_encode(low, low_level))
+    packed_high = _deflate(high, _HIGH_LEVEL)
+    return len(packed_high), packed_high + _deflate(low, low_level)
+
+
+def _deflate(plane: Any, level: int) -> bytes:
+    """A zlib stream of the plane's bytes; imagecodecs takes arrays, though it does not declare so."""
+    return bytes(imagecodecs.zlibng_encode(plane, level))
 
 
 def _modality_stored(image: DecodedImage) -> npt.NDArray[np.uint16]:

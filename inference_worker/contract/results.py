@@ -87,12 +87,12 @@ class WindowResult:
 class PixelsResult:
     """The stored values of one view at full size, as a viewer reads them, and how they are meant to be shown.
 
-    The file is two zlib streams: the high bytes of all values, `high_length` bytes long, then their low bytes; row by row, from the
-    top left. `high_length` is 0 where every value fits one byte. A stored value is what the two bytes hold plus `value_offset`; its
-    modality value is that times `slope` plus `intercept`. `windows` are in modality values and never empty; `window_source` says
-    where they come from: "file", "lookup_table" (the file holds a table; the window covers the range in which it rises),
-    "percentile" or "full_range" (the file states nothing). `inverted` images are dark where tissue is dense (MONOCHROME1) until
-    shown inverted. `padding` is the inclusive range of stored values that are no image, empty without one.
+    The file is two zlib streams: the high bytes of all values, `high_length` bytes long, then their low bytes; row by row, from
+    the top left. `high_length` is 0 where every value fits one byte. A stored value is what the two bytes hold plus
+    `value_offset`; its modality value is that times `slope` plus `intercept`. `windows` are in modality values and never empty;
+    `window_source` says where they come from: "file", "lookup_table" (the file holds a table; the window covers the range in
+    which it rises), "percentile" or "full_range" (the file states nothing). `inverted` images are dark where tissue is dense
+    (MONOCHROME1) until shown inverted. `padding` is the inclusive range of stored values that are no image, empty without one.
     """
 
     key: str
@@ -116,7 +116,7 @@ class ImageResult:
 
     `maps_from_source` are the six numbers of the 2 x 3 matrix that takes the original's (column, row) pixel centres to those of
     the raw maps' grid. `pixel_spacing_mm` is (row, column) spacing and `spacing_plane` as in SegmentationResult.
-    `patient_orientation` are the directions of the rows and of the columns as the header states them ("A", "P", "L", "R", "H", "F" and combinations).
+    `patient_orientation` are the directions of the rows and of the columns as the header states them (A, P, L, R, H, F).
     """
 
     image_id: str

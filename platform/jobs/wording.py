@@ -32,7 +32,7 @@ _SPACING: dict[str | None, str] = {
 _MEASURED: dict[str | None, str] = {
     "patient": "Lengths rest on the pixel spacing calibrated in the breast.",
     "detector": "Lengths rest on the pixel spacing at the detector: magnification is not corrected, so true lengths are shorter.",
-    "unstated": "Lengths rest on a pixel spacing of which the image does not say whether it is that in the breast or at the detector.",
+    "unstated": "Lengths rest on the image's pixel spacing; it does not say whether that is in the breast or at the detector.",
     None: "The image states no pixel spacing, so lengths are in pixels.",
 }
 

@@ -21,7 +21,7 @@ def studies_visible_to(*, user: User) -> QuerySet[Study]:
 
 
 def studies_of_same_patient(*, user: User, study: Study) -> QuerySet[Study]:
-    """The site's other studies under the same pseudonym, newest first, with `image_count`. None where the study has no pseudonym."""
+    """The site's other studies under the same pseudonym, newest first, with `image_count`. None without a pseudonym."""
     if not study.patient_pseudonym:
         return Study.objects.none()
     return studies_visible_to(user=user).filter(patient_pseudonym=study.patient_pseudonym).exclude(pk=study.pk)

@@ -285,8 +285,8 @@ class WindowSerializer(serializers.Serializer):
 
 
 class PixelsSerializer(serializers.Serializer):
-    """The stored values of a view at full size, and how they are meant to be shown. The file is two zlib streams: the high bytes of
-    all values, then their low bytes, row by row from the top left."""
+    """The stored values of a view at full size, and how they are meant to be shown. The file is two zlib streams: the high bytes
+    of all values, then their low bytes, row by row from the top left."""
 
     url = serializers.CharField()
     rows = serializers.IntegerField()
