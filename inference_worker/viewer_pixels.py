@@ -17,9 +17,7 @@ from inference_worker.contract.results import PixelsResult, WindowResult
 from model_registry.preprocessing import DecodedImage, LookupTable
 from model_registry.preprocessing.display import modality_values, table_apply
 
-#: Level of deflate for the low bytes, which are mostly noise: none at all costs 14 MB a full-size view and next to no time.
-_LOW_LEVELS = {"quick": 0, "small": 1}
-_HIGH_LEVEL = 1
+_DEFLATE_LEVEL = 1
 
 #: Where a VOI table counts as dark and as bright, as shares of its range, when a window has to stand for it.
 _TABLE_ENDS = (0.02, 0.98)
@@ -37,6 +35,7 @@ class PackedPixels:
     rows: int
     columns: int
     high_length: int
+    low_deflated: bool
     value_offset: int
     bits_stored: int
     slope: float
@@ -53,6 +52,7 @@ class PackedPixels:
             rows=self.rows,
             columns=self.columns,
             high_length=self.high_length,
+            low_deflated=self.low_deflated,
             value_offset=self.value_offset,
             bits_stored=self.bits_stored,
             slope=self.slope,
@@ -66,7 +66,8 @@ class PackedPixels:
 
 
 def pixels_pack(*, image: DecodedImage, kept: str) -> PackedPixels | None:
-    """Pack every value of `image`, losslessly. `kept` is "quick", "small" or "none"; None for "none".
+    """Pack every value of `image`, losslessly. `kept` is "quick", "small" or "none"; None for "none". The low bytes are
+    mostly noise: "quick" leaves them as they are, "small" deflates them.
 
     A modality table is applied here, because a viewer knows a slope and an intercept only: the packed values are then its output.
     """
@@ -77,7 +78,8 @@ def pixels_pack(*, image: DecodedImage, kept: str) -> PackedPixels | None:
     if values.dtype == np.int16:
         offset = -0x8000
         values = (values.view(np.uint16) ^ np.uint16(0x8000)).astype(np.uint16)
-    high, data = _planes_pack(np.ascontiguousarray(values), low_level=_LOW_LEVELS[kept])
+    deflated = kept == "small"
+    high, data = _planes_pack(np.ascontiguousarray(values), low_deflated=deflated)
     windows, source = windows_of(image)
     plain = image.modality_lut is None
     return PackedPixels(
@@ -85,6 +87,7 @@ def pixels_pack(*, image: DecodedImage, kept: str) -> PackedPixels | None:
         rows=image.rows,
         columns=image.columns,
         high_length=high,
+        low_deflated=deflated,
         value_offset=offset,
         bits_stored=image.bits_stored if image.modality_lut is None else image.modality_lut.bits,
         slope=image.rescale_slope if plain else 1.0,
@@ -118,18 +121,18 @@ def windows_of(image: DecodedImage) -> tuple[tuple[WindowResult, ...], str]:
     return (_window(float(ends.min()), float(ends.max())),), "percentile"
 
 
-def _planes_pack(values: npt.NDArray[np.unsignedinteger], *, low_level: int) -> tuple[int, bytes]:
-    """(length of the high stream, both streams). High bytes change slowly and shrink to next to nothing."""
+def _planes_pack(values: npt.NDArray[np.unsignedinteger], *, low_deflated: bool) -> tuple[int, bytes]:
+    """(length of the high stream, high and low bytes). High bytes change slowly and shrink to next to nothing."""
     if values.dtype == np.uint8:
-        return 0, _deflate(values, low_level)
+        return 0, _deflate(values) if low_deflated else values.tobytes()
     low, high = cv2.split(values.astype("<u2", copy=False).view(np.uint8).reshape(*values.shape, 2))
-    packed_high = _deflate(high, _HIGH_LEVEL)
-    return len(packed_high), packed_high + _deflate(low, low_level)
+    packed_high = _deflate(high)
+    return len(packed_high), packed_high + (_deflate(low) if low_deflated else low.tobytes())
 
 
-def _deflate(plane: Any, level: int) -> bytes:
+def _deflate(plane: Any) -> bytes:
     """A zlib stream of the plane's bytes; imagecodecs takes arrays, though it does not declare so."""
-    return bytes(imagecodecs.zlibng_encode(plane, level))
+    return bytes(imagecodecs.zlibng_encode(plane, _DEFLATE_LEVEL))
 
 
 def _modality_stored(image: DecodedImage) -> npt.NDArray[np.uint16]:

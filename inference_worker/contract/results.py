@@ -87,8 +87,8 @@ class WindowResult:
 class PixelsResult:
     """The stored values of one view at full size, as a viewer reads them, and how they are meant to be shown.
 
-    The file is two zlib streams: the high bytes of all values, `high_length` bytes long, then their low bytes; row by row, from
-    the top left. `high_length` is 0 where every value fits one byte. A stored value is what the two bytes hold plus
+    The file holds the high bytes of all values as a zlib stream of `high_length` bytes (0 where every value fits one byte), then
+    their low bytes: a zlib stream where `low_deflated`, else as they are. Row by row, from the top left. A stored value is what the two bytes hold plus
     `value_offset`; its modality value is that times `slope` plus `intercept`. `windows` are in modality values and never empty;
     `window_source` says where they come from: "file", "lookup_table" (the file holds a table; the window covers the range in
     which it rises), "percentile" or "full_range" (the file states nothing). `inverted` images are dark where tissue is dense
@@ -99,6 +99,7 @@ class PixelsResult:
     rows: int
     columns: int
     high_length: int
+    low_deflated: bool
     value_offset: int
     bits_stored: int
     slope: float

@@ -1,7 +1,8 @@
 /** Looks strings up in the catalogue. A missing key is an error, so that a page never shows a bare key or an empty label. */
 import { en } from './en.js';
+import { enViewer } from './en-viewer.js';
 
-const catalogue = en;
+const catalogue = { ...en, viewer: enViewer };
 
 /** `t('worklist.attempt', { n: 2, max: 3 })`: the string at that path, `{n}` filled in. Throws RangeError on an unknown path. */
 export function t(path, values = {}) {
@@ -23,3 +24,6 @@ export function plural(path, count, values = {}) {
 }
 
 export const locale = catalogue.locale;
+
+/** [key, string] of every string below that path, in the catalogue's order. */
+export const entries = (path) => Object.entries(path.split('.').reduce((node, key) => node[key], catalogue));

@@ -285,13 +285,14 @@ class WindowSerializer(serializers.Serializer):
 
 
 class PixelsSerializer(serializers.Serializer):
-    """The stored values of a view at full size, and how they are meant to be shown. The file is two zlib streams: the high bytes
-    of all values, then their low bytes, row by row from the top left."""
+    """The stored values of a view at full size, and how they are meant to be shown. The file holds the high bytes of all
+    values as a zlib stream, then their low bytes; row by row, from the top left."""
 
     url = serializers.CharField()
     rows = serializers.IntegerField()
     columns = serializers.IntegerField()
     high_length = serializers.IntegerField(help_text="Length of the first stream; 0 where every value fits one byte.")
+    low_deflated = serializers.BooleanField(help_text="Whether the low bytes are a zlib stream, too.")
     value_offset = serializers.IntegerField(help_text="Added to what the two bytes hold, it gives the stored value.")
     bits_stored = serializers.IntegerField()
     slope = serializers.FloatField(help_text="Modality value = stored value × slope + intercept.")
