@@ -88,11 +88,12 @@ class PixelsResult:
     """The stored values of one view at full size, as a viewer reads them, and how they are meant to be shown.
 
     The file holds the high bytes of all values as a zlib stream of `high_length` bytes (0 where every value fits one byte), then
-    their low bytes: a zlib stream where `low_deflated`, else as they are. Row by row, from the top left. A stored value is what the two bytes hold plus
-    `value_offset`; its modality value is that times `slope` plus `intercept`. `windows` are in modality values and never empty;
-    `window_source` says where they come from: "file", "lookup_table" (the file holds a table; the window covers the range in
-    which it rises), "percentile" or "full_range" (the file states nothing). `inverted` images are dark where tissue is dense
-    (MONOCHROME1) until shown inverted. `padding` is the inclusive range of stored values that are no image, empty without one.
+    their low bytes: a zlib stream where `low_deflated`, else as they are. Row by row, from the top left. A stored value is what
+    the two bytes hold plus `value_offset`; its modality value is that times `slope` plus `intercept`. `windows` are in modality
+    values and never empty; `window_source` says where they come from: "file", "lookup_table" (the file holds a table; the window
+    covers the range in which it rises), "percentile" or "full_range" (the file states nothing). `inverted` images are dark where
+    tissue is dense (MONOCHROME1) until shown inverted. `padding` is the inclusive range of stored values that are no image,
+    empty without one.
     """
 
     key: str

@@ -110,7 +110,8 @@ def _viewing_check(image: ImageResult) -> None:
         numbers += [number for window in pixels.windows for number in (window.centre, window.width)]
         numbers += [pixels.rows, pixels.columns, pixels.high_length, pixels.value_offset, pixels.bits_stored]
         whole = whole and bool(pixels.windows) and len(pixels.padding) in (0, 2) and pixels.slope != 0
-        whole = whole and pixels.rows > 0 and pixels.columns > 0 and pixels.high_length >= 0 and isinstance(pixels.low_deflated, bool)
+        whole = whole and pixels.rows > 0 and pixels.columns > 0 and pixels.high_length >= 0
+        whole = whole and isinstance(pixels.low_deflated, bool)
         whole = whole and pixels.window_source in WINDOW_SOURCES and pixels.voi_function in VOI_FUNCTIONS
     words = (*image.patient_orientation, image.spacing_plane or "")
     if not whole or not all(map(_is_number, numbers)) or not all(isinstance(word, str) and len(word) <= 16 for word in words):

@@ -40,7 +40,7 @@ export const enViewer = {
   help: 'Keys',
   helpHint: 'Every key and gesture (?)',
   threshold: 'From',
-  thresholdLabel: 'Show the heatmap from this share of its scale upward',
+  thresholdLabel: 'Show colours from this share of the scale upward',
   thresholdAll: 'all',
   thresholdUnavailable: 'Not for this result: its raw maps have no place on the image.',
   legend: 'Colour scale of the heatmap: {scale}',

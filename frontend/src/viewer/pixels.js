@@ -1,7 +1,7 @@
 /** Packed pixels to values, and smaller copies of them for showing the whole view. Pure; PixelsResult of the API says the format. */
 
 async function inflate(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const stream = new Response(bytes).body.pipeThrough(new DecompressionStream('deflate'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 

@@ -95,9 +95,9 @@ def test_readers_see_the_card_of_the_package_behind_a_job(api: APIClient, job: J
 
 
 PIXELS: dict[str, Any] = {
-    "rows": 100, "columns": 80, "high_length": 12, "low_deflated": False, "value_offset": 0, "bits_stored": 12, "slope": 1.0, "intercept": 0.0,
-    "inverted": False, "windows": [{"centre": 2048.0, "width": 4096.0}], "window_source": "file", "voi_function": "LINEAR",
-    "padding": [],
+    "rows": 100, "columns": 80, "high_length": 12, "low_deflated": False, "value_offset": 0, "bits_stored": 12,
+    "slope": 1.0, "intercept": 0.0, "inverted": False, "windows": [{"centre": 2048.0, "width": 4096.0}],
+    "window_source": "file", "voi_function": "LINEAR", "padding": [],
 }  # fmt: skip
 
 
