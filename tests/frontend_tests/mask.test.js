@@ -123,6 +123,7 @@ describe('the page of a segmentation', () => {
 
   it('lays the outline over the mask and takes both away together', async () => {
     const node = viewer();
+    document.body.replaceChildren(node);
     expect(await lastDrawn(node)).toEqual(['p.png', 'heatmap.lesion.png', 'outline.lesion.png']);
     node.querySelector('#heatmap-on').click();
     expect(await lastDrawn(node)).toEqual(['p.png']);

@@ -33,7 +33,6 @@ export const enViewer = {
   reset: 'Reset',
   resetHint: 'Position, window, flips and measurements as at the beginning (0)',
   full: 'Full screen',
-  fullLeave: 'Leave full screen',
   fullHint: 'The views alone, on the whole window (X)',
   print: 'Report',
   printHint: 'Print the report, or save it as PDF',
@@ -60,7 +59,6 @@ export const enViewer = {
   bitsShort: '{bits} bit',
   zoomShort: '{percent} %',
   valueShort: 'value {value}',
-  zoomHint: 'At 100 % every pixel of the image is one of the screen',
   length: '{value} mm',
   lengthPixels: '{value} px',
   lengthSaid: '{view}: {length}',
@@ -134,7 +132,5 @@ export const enViewer = {
     open: 'Open its result',
     suspicion: 'suspicion {value}, {package}',
     packages: 'The two results come from different packages: their figures cannot be compared.',
-    close: 'End the comparison',
-    failed: 'The other study could not be read.',
   },
 };

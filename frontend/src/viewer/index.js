@@ -58,6 +58,7 @@ export function viewerCreate(result, { jobId }) {
   const toolbar = toolbarCreate({
     state,
     windows: Math.max(...result.images.map(({ pixels }) => pixels?.windows.length ?? 0), 0),
+    source: result.images.find(({ pixels }) => pixels)?.pixels.window_source,
     hasPixels: result.images.some(({ pixels }) => pixels),
     onPreset: (choice) => settingSet(presetSetting(choice, settingNow())),
     onInvert: actions.invert,

@@ -37,8 +37,8 @@ export function presetSetting(choice, setting) {
   return { ...setting, ...presets[name], index: index === undefined ? setting.index : Number(index) };
 }
 
-/** `actions`: { reset, full, print, help, card }. → { node, show({ common, setting, full }) }. */
-export function toolbarCreate({ state, windows, hasPixels, onPreset, onInvert, actions }) {
+/** `actions`: { reset, full, print, help, card }. `source`: where the first window comes from. → { node, show({ setting, isFull }) }. */
+export function toolbarCreate({ state, windows, source, hasPixels, onPreset, onInvert, actions }) {
   const radios = tools.map((name) =>
     h('input', {
       type: 'radio',
@@ -62,6 +62,7 @@ export function toolbarCreate({ state, windows, hasPixels, onPreset, onInvert, a
     {
       className: 'form-select form-select-sm',
       id: 'viewer-preset',
+      title: source ? t(`viewer.windowSources.${source}`) : null,
       disabled: !hasPixels,
       onChange: (event) => onPreset(event.target.value),
     },
