@@ -32,7 +32,8 @@ WATCH = """
   const look = () => {
     const canvases = [...document.querySelectorAll('.stage__picture')];
     const full = canvases.filter((canvas) => canvas.dataset.drawn === 'full').length;
-    if (window.seen.first === null && canvases.some((canvas) => canvas.dataset.drawn !== 'nothing')) window.seen.first = performance.now();
+    const some = canvases.some((canvas) => canvas.dataset.drawn !== 'nothing');
+    if (window.seen.first === null && some) window.seen.first = performance.now();
     while (window.seen.full.length < full) window.seen.full.push(performance.now());
     if (window.seen.full.length < 4) requestAnimationFrame(look);
   };
@@ -73,7 +74,8 @@ def _worker(view: PhantomView) -> dict[str, float]:
     data = view.to_dicom_bytes()
     image = image_decode(data=data, media_type="application/dicom")
     quick, small = (pixels_pack(image=image, kept=kept) for kept in ("quick", "small"))
-    assert quick is not None and small is not None
+    assert quick is not None
+    assert small is not None
     return {
         "decode_cpu_ms": _cpu_ms(lambda: image_decode(data=data, media_type="application/dicom")),
         "pack_cpu_ms": _cpu_ms(lambda: pixels_pack(image=image, kept="quick")),
@@ -102,9 +104,12 @@ def _page(views: list[PhantomView]) -> dict[str, float]:
         answer.raise_for_status()
         job_id = stack.wait_ended(answer.json()["job"]["id"])["id"]
         browser = playwright.chromium.launch(executable_path=path, args=OFFLINE_FLAGS)
-        # tall enough that all four views are opened; nothing is taken from the browser's cache, because each load is a fresh context
-        loads = [_load(browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 2400}).new_page(), stack, job_id)
-                 for _ in range(LOADS)]  # fmt: skip
+        # tall enough that all four views are opened; a fresh context each, so that nothing comes from the browser's cache
+        size = {"width": 1440, "height": 2400}
+        loads = [
+            _load(browser.new_context(base_url=stack.url, viewport=size).new_page(), stack, job_id)  # type: ignore[arg-type]
+            for _ in range(LOADS)
+        ]
         browser.close()
     return {name: round(statistics.median(load[name] for load in loads), 1) for name in loads[0]}
 

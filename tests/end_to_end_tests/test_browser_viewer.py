@@ -249,16 +249,16 @@ def test_axe_finds_nothing_in_the_viewer_its_dialogs_and_a_comparison(
     sign_in(opened, stack)
     page = opened.page
     page.goto(f"/jobs/{jobs[1]}")
-    full_wait(page, 4)
-    page.keyboard.press("m")
-    drag(page, "LCC", dx=60, dy=20)
-    found = {"viewer": axe_violations(page)}
+    page.locator(".stage").first.wait_for()
     page.get_by_role("button", name="Model card and limits").click()
     page.get_by_role("dialog").wait_for()
-    found["card"] = axe_violations(page)
-    page.keyboard.press("Escape")
-    page.locator("#viewer-prior").select_option(index=1)
-    expect(page.locator(".compare")).to_have_count(2)
-    found["comparison"] = axe_violations(page)
+    found = {"card": axe_violations(page)}
+    if theme == "dark":  # the viewer itself is dark in both
+        page.keyboard.press("Escape")
+        page.keyboard.press("m")
+        drag(page, "LCC", dx=60, dy=20)
+        page.locator("#viewer-prior").select_option(index=1)
+        expect(page.locator(".compare")).to_have_count(2)
+        found["comparison"] = axe_violations(page)
     context.close()
     assert {name: violations for name, violations in found.items() if violations} == {}

@@ -50,8 +50,8 @@ export function viewCardCreate(image, result, { stage, actions }) {
     );
   const enlarge = button('expand', t('result.enlarge', { view: title }), actions.alone, 'view__enlarge');
   const node = h(
-    'section',
-    { className: 'view', 'aria-label': title, dataset: { image: image.id } },
+    'div',
+    { className: 'view', role: 'group', 'aria-label': title, dataset: { image: image.id } },
     h(
       'div',
       { className: 'view__head' },

@@ -52,6 +52,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
   let hovered = null;
   let dragTool = null;
   let value = null;
+  let closed = false; // late events of a stage that is gone: blur, resize, answers on their way
 
   const picture = new Picture({
     image,
@@ -79,7 +80,9 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
   const placeSet = (place) => state.viewSet(id, { place });
   const settingSet = (changes) => state.viewSet(id, { setting: { ...own().setting, ...changes } });
 
-  function cornersShow(at) {
+  function cornersShow() {
+    if (closed) return;
+    const at = matrix();
     const { setting } = own();
     const words = [
       pictureState !== 'full' && t(stateWords[pictureState]),
@@ -109,15 +112,17 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
   }
 
   function show() {
+    if (closed) return;
     const at = matrix();
     picture.show({ matrix: at, frame: frame(), setting: own().setting, layer: layerNow() });
     marksDraw(marks, { matrix: at, frame: frame(), spacing, lines: own().lines, draft, cross });
-    cornersShow(at);
+    cornersShow();
     labelsShow();
     lensShow();
   }
 
   const lensDraw = latestOnly(async ({ point, setting, layer }) => {
+    if (closed) return;
     const at = matrix();
     const ratio = Math.min(2, window.devicePixelRatio || 1);
     const pixels = Math.round(lensSize * ratio);
@@ -140,6 +145,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
   });
 
   function lensShow() {
+    if (closed) return;
     const point = cross ? toStage(matrix(), cross) : hovered;
     const wanted = state.common.tool === 'magnify' && point !== null && picture.isFull;
     lens.hidden = !wanted;
@@ -149,8 +155,9 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
   }
 
   const valueAsk = latestOnly(async (point) => {
+    if (closed) return;
     value = await picture.valueAt(toImage(matrix(), point)).catch(() => null);
-    cornersShow(matrix());
+    cornersShow();
   });
 
   function lineAdd(line) {
@@ -207,7 +214,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
       hovered = null;
       value = null;
       lensShow();
-      cornersShow(matrix());
+      cornersShow();
     },
   });
   node.addEventListener('dblclick', () => {
@@ -284,6 +291,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
     actualPixels: () =>
       placeSet({ ...own().place, zoom: zoomClamp(1 / (fitScale(frame()) * (window.devicePixelRatio || 1))) }),
     close() {
+      closed = true;
       resized.disconnect();
       picture.close();
     },
