@@ -56,6 +56,9 @@ class ArtifactWriter:
     def raw_maps_write(self, *, image_id: str, raw_maps: npt.NDArray[np.float32]) -> str:
         return self._write(image_id, "maps.npy", npy_encode(raw_maps))
 
+    def pixels_write(self, *, image_id: str, data: bytes) -> str:
+        return self._write(image_id, "pixels.bin", data)
+
     def _write(self, image_id: str, name: str, data: bytes) -> str:
         if _IMAGE_ID.fullmatch(image_id) is None:
             raise CodedError("system:contract_violation", "an image_id is not letters, digits, '-' and '_'")

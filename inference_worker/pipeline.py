@@ -34,12 +34,16 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What an order needs. `executor` works on the views of one study side by side; it must not be the caller's own pool."""
+    """What an order needs. `executor` works on the views of one study side by side; it must not be the caller's own pool.
+
+    `viewer_pixels` says how the full pixels are kept for the viewer: as viewer_pixels.pixels_pack has it.
+    """
 
     store: ObjectStore
     engine: Engine
     executor: Executor
     sizes: PictureSizes
+    viewer_pixels: str = "quick"
 
     def run(self, *, order: InferenceOrder, checkpoint: Checkpoint) -> StudyResult:
         """Carry out the order. Raises CodedError with the code to report, or whatever `checkpoint` raises to stop it.
@@ -77,7 +81,11 @@ class Pipeline:
 
     def _prepare(self, reference: ImageReference, data: bytes, model: LoadedModel) -> PreparedView:
         return view_prepare(
-            reference=reference, data=data, manifest=model.package.manifest, preview_longer_side=self.sizes.preview
+            reference=reference,
+            data=data,
+            manifest=model.package.manifest,
+            preview_longer_side=self.sizes.preview,
+            viewer_pixels=self.viewer_pixels,
         )
 
     def _render(self, view: PreparedView, output: ModelOutput | None, model: LoadedModel) -> RenderedView:
@@ -145,6 +153,11 @@ def _write(writer: ArtifactWriter, rendered: RenderedView) -> ImageResult:
         heatmaps=heatmaps,
         raw_maps_key=writer.raw_maps_write(image_id=image_id, raw_maps=rendered.output.heatmaps) if rendered.output else None,
         segmentations=rendered.segmentations,
+        maps_from_source=rendered.maps_from_source,
+        pixels=view.pixels.result(key=writer.pixels_write(image_id=image_id, data=view.pixels.data)) if view.pixels else None,
+        pixel_spacing_mm=view.pixel_spacing_mm or (),
+        spacing_plane=view.spacing_plane,
+        patient_orientation=view.patient_orientation or (),
         input_statistics=view.input_statistics,
     )
 

@@ -26,6 +26,7 @@ from inference_worker.segmentation import (
 )
 from inference_worker.views import PreparedView
 from model_registry.packaging import Manifest
+from model_registry.preprocessing import affine
 from model_registry.preprocessing.golden import mask_holds_probabilities
 
 
@@ -60,6 +61,7 @@ class RenderedView:
     scores: ImageScores | None
     maps: tuple[RenderedMap, ...]
     segmentations: tuple[SegmentationResult, ...] = ()
+    maps_from_source: tuple[float, ...] = ()
 
 
 def view_render(*, view: PreparedView, output: ModelOutput | None, manifest: Manifest, sizes: PictureSizes) -> RenderedView:
@@ -89,6 +91,7 @@ def view_render(*, view: PreparedView, output: ModelOutput | None, manifest: Man
             )
             for target in targets
         ),
+        maps_from_source=_maps_from_source(view, output, manifest),
     )
 
 
@@ -136,13 +139,20 @@ def _masks_render(
                 spacing_plane=view.spacing_plane,
             )
         )
-    return RenderedView(view, output, scores, tuple(maps), tuple(figures))
+    return RenderedView(view, output, scores, tuple(maps), tuple(figures), _maps_from_source(view, output, manifest))
 
 
 def model_hw(manifest: Manifest) -> tuple[int, int]:
     """(rows, columns) of the model's input."""
     shape = manifest.input_shape
     return (shape[0], shape[1]) if manifest.preprocessing.tensor_layout == "nhwc" else (shape[1], shape[2])
+
+
+def _maps_from_source(view: PreparedView, output: ModelOutput, manifest: Manifest) -> tuple[float, ...]:
+    """Where on the raw maps' grid a pixel of the original lies: the 2 x 3 matrix, row by row."""
+    grid_hw = (output.heatmaps.shape[1], output.heatmaps.shape[2])
+    grid_from_model = affine.scale(from_hw=model_hw(manifest), to_hw=grid_hw)
+    return tuple(float(value) for value in affine.compose(after=grid_from_model, before=view.model_from_source).ravel())
 
 
 def _placed(

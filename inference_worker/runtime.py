@@ -102,6 +102,7 @@ def runtime_create(
         sizes=PictureSizes(
             preview=settings.preview_longer_side, heatmap=settings.heatmap_longer_side, overlay=settings.overlay_longer_side
         ),
+        viewer_pixels=settings.viewer_pixels,
     )
     reporter = Reporter(worker=settings.worker_name, publish=publish, heartbeat=heartbeat)
     keeper = PackageKeeper(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROVIDER_NAMES = ("tensorrt", "cuda", "cpu")
+PIXELS_KEPT = ("quick", "small", "none")
 
 
 class SettingsError(ValueError):
@@ -41,6 +42,7 @@ class WorkerSettings:
     preview_longer_side: int
     heatmap_longer_side: int
     overlay_longer_side: int
+    viewer_pixels: str
 
 
 def settings_from_environment(environ: Mapping[str, str] | None = None) -> WorkerSettings:
@@ -70,6 +72,7 @@ def settings_from_environment(environ: Mapping[str, str] | None = None) -> Worke
         preview_longer_side=_whole(source, "PREVIEW_LONGER_SIDE", default=1024, low=64, high=8192),
         heatmap_longer_side=_whole(source, "HEATMAP_LONGER_SIDE", default=256, low=16, high=4096),
         overlay_longer_side=_whole(source, "OVERLAY_LONGER_SIDE", default=512, low=16, high=8192),
+        viewer_pixels=_pixels_kept(source),
     )
 
 
@@ -118,6 +121,13 @@ def _providers(source: Mapping[str, str]) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in PROVIDER_NAMES]:
         raise SettingsError(f"EXECUTION_PROVIDERS names {unknown}: set it to some of {','.join(PROVIDER_NAMES)}, best first")
     return tuple(dict.fromkeys(names))
+
+
+def _pixels_kept(source: Mapping[str, str]) -> str:
+    text = source.get("VIEWER_PIXELS", "").strip().lower() or PIXELS_KEPT[0]
+    if text not in PIXELS_KEPT:
+        raise SettingsError(f"VIEWER_PIXELS is {text!r}: set it to one of {', '.join(PIXELS_KEPT)}")
+    return text
 
 
 def _worker_name(source: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from inference_worker.contract.failures import CATALOGUE, CodedError
 from inference_worker.contract.orders import ImageReference
 from inference_worker.contract.results import Caution
 from inference_worker.heatmaps import Affine
+from inference_worker.viewer_pixels import PackedPixels, pixels_pack
 from model_registry.packaging import Manifest
 from model_registry.preprocessing import DecodedImage, PreprocessingError, image_decode, image_prepare, image_preview
 from model_registry.preprocessing.image import SpacingPlane
@@ -30,6 +31,7 @@ class PreparedView:
 
     `image_laterality` is L, R or None; `view_position` a short code such as CC or MLO, or None. `source_hw` are the
     (rows, columns) of the original image, `pixel_spacing_mm` its (row, column) spacing and `spacing_plane` where it was measured.
+    `patient_orientation` is what the header states of rows and columns; `pixels` the values for a viewer, None without.
     """
 
     image_id: str
@@ -45,11 +47,15 @@ class PreparedView:
     source_hw: tuple[int, int]
     pixel_spacing_mm: tuple[float, float] | None
     spacing_plane: SpacingPlane | None
+    patient_orientation: tuple[str, str] | None
+    pixels: PackedPixels | None
     input_statistics: dict[str, float | int | str]
 
 
-def view_prepare(*, reference: ImageReference, data: bytes, manifest: Manifest, preview_longer_side: int) -> PreparedView:
-    """Decode once, then make the tensor and the preview from the same pixels. Raises CodedError with the decoder's code."""
+def view_prepare(
+    *, reference: ImageReference, data: bytes, manifest: Manifest, preview_longer_side: int, viewer_pixels: str
+) -> PreparedView:
+    """Decode once, then make the tensor and the pictures from the same pixels. Raises CodedError with the decoder's code."""
     try:
         image = image_decode(data=data, media_type=reference.media_type)
         prepared = image_prepare(image=image, profile=manifest.preprocessing)
@@ -75,6 +81,8 @@ def view_prepare(*, reference: ImageReference, data: bytes, manifest: Manifest, 
         source_hw=(image.rows, image.columns),
         pixel_spacing_mm=image.pixel_spacing_mm,
         spacing_plane=image.spacing_plane,
+        patient_orientation=image.patient_orientation,
+        pixels=pixels_pack(image=image, kept=viewer_pixels),
         input_statistics=input_statistics(image=image, preview=preview.pixels),
     )
 

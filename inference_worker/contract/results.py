@@ -14,6 +14,10 @@ from typing import Any
 from inference_worker.contract import CONTRACT_VERSION
 from inference_worker.contract.wire import from_wire, to_wire
 
+#: Where the window that a viewer begins with comes from, and what it is applied with: see PixelsResult.
+WINDOW_SOURCES = ("file", "lookup_table", "percentile", "full_range")
+VOI_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+
 
 class Assessment(StrEnum):
     """'Not assessable' is a result, not a failure."""
@@ -72,8 +76,50 @@ class SegmentationResult:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowResult:
+    """Window centre and width in modality values, as in DICOM PS3.3 C.11.2.1.2."""
+
+    centre: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class PixelsResult:
+    """The stored values of one view at full size, as a viewer reads them, and how they are meant to be shown.
+
+    The file holds the high bytes of all values as a zlib stream of `high_length` bytes (0 where every value fits one byte), then
+    their low bytes: a zlib stream where `low_deflated`, else as they are. Row by row, from the top left. A stored value is what
+    the two bytes hold plus `value_offset`; its modality value is that times `slope` plus `intercept`. `windows` are in modality
+    values and never empty; `window_source` says where they come from: "file", "lookup_table" (the file holds a table; the window
+    covers the range in which it rises), "percentile" or "full_range" (the file states nothing). `inverted` images are dark where
+    tissue is dense (MONOCHROME1) until shown inverted. `padding` is the inclusive range of stored values that are no image,
+    empty without one.
+    """
+
+    key: str
+    rows: int
+    columns: int
+    high_length: int
+    low_deflated: bool
+    value_offset: int
+    bits_stored: int
+    slope: float
+    intercept: float
+    inverted: bool
+    windows: tuple[WindowResult, ...]
+    window_source: str
+    voi_function: str
+    padding: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ImageResult:
-    """One view. `assessment` NOT_ASSESSABLE leaves label, logits and probabilities empty."""
+    """One view. `assessment` NOT_ASSESSABLE leaves label, logits and probabilities empty.
+
+    `maps_from_source` are the six numbers of the 2 x 3 matrix that takes the original's (column, row) pixel centres to those of
+    the raw maps' grid. `pixel_spacing_mm` is (row, column) spacing and `spacing_plane` as in SegmentationResult.
+    `patient_orientation` are the directions of the rows and of the columns as the header states them (A, P, L, R, H, F).
+    """
 
     image_id: str
     assessment: Assessment
@@ -91,6 +137,11 @@ class ImageResult:
     heatmaps: tuple[HeatmapResult, ...] = ()
     raw_maps_key: str | None = None  # float32 .npy, shape (targets, rows, columns) of the model's CAM grid or mask
     segmentations: tuple[SegmentationResult, ...] = ()
+    maps_from_source: tuple[float, ...] = ()
+    pixels: PixelsResult | None = None  # None where none were kept
+    pixel_spacing_mm: tuple[float, ...] = ()
+    spacing_plane: str | None = None
+    patient_orientation: tuple[str, ...] = ()
     input_statistics: dict[str, Any] | None = None  # rows, columns, manufacturer, brightness: what a drift of inputs shows in
 
 

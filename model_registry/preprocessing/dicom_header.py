@@ -82,7 +82,16 @@ def display_attributes(dataset: Dataset, *, stored: np.ndarray, bits_stored: int
         modality=_text(dataset, "Modality"),
         acquisition=_acquisition(dataset),
         manufacturer=_manufacturer(dataset),
+        patient_orientation=_patient_orientation(dataset),
     )
+
+
+def _patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
+    """Directions of rows and columns, or None unless both are plain ones. Source: PS3.3 C.7.6.1.1.1."""
+    stated = [str(value).strip().upper() for value in _items(_value(dataset, "PatientOrientation"))]
+    if len(stated) != 2 or not all(re.fullmatch("[APLRHF]{1,3}", value) for value in stated):
+        return None
+    return stated[0], stated[1]
 
 
 def _manufacturer(dataset: Dataset) -> str | None:

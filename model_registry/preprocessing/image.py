@@ -44,7 +44,8 @@ class DecodedImage:
     "no image here", or None. `pixel_spacing_mm` is (row, column) spacing and `spacing_plane` where it was
     measured: calibrated in the patient, or at the detector, where everything looks magnified; "unstated" where the file leaves it
     open, None without a spacing. `acquisition` is None where the file does not say.
-    `manufacturer` is the equipment's maker as the file names it, in capitals.
+    `manufacturer` is the equipment's maker as the file names it, in capitals. `patient_orientation` are the directions in which
+    rows and columns run (PS3.3 C.7.6.1.1.1): letters of A, P, L, R, H, F.
     `ambiguous_depth`: the file does not say how many bits its values span and the number was taken from the values.
     """
 
@@ -66,6 +67,7 @@ class DecodedImage:
     modality: str | None = None
     acquisition: Acquisition | None = None
     manufacturer: str | None = None
+    patient_orientation: tuple[str, str] | None = None
     media_type: str = "application/dicom"
     ambiguous_depth: bool = False
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from inference_worker.contract.results import AggregateResult, ImageResult, StudyResult
+from inference_worker.contract.results import VOI_FUNCTIONS, WINDOW_SOURCES, AggregateResult, ImageResult, StudyResult
 from inference_worker.contract.wire import ContractViolation
 from jobs.models import Job
 from jobs.outbox import artifact_prefix
@@ -48,6 +48,7 @@ def result_columns(*, payload: Mapping[str, Any] | None, job: Job) -> dict[str, 
         _scores_check(item, classes=result.classes)
     for image in result.images:
         _segmentations_check(image, targets=result.targets)
+        _viewing_check(image)
     return {
         "assessment": result.study.assessment.value,
         "label": result.study.label or "",
@@ -67,6 +68,8 @@ def _keys(result: StudyResult) -> Iterator[str]:
         yield image.preview_key
         if image.raw_maps_key:
             yield image.raw_maps_key
+        if image.pixels:
+            yield image.pixels.key
         for heatmap in image.heatmaps:
             yield heatmap.heatmap_key
             if heatmap.overlay_key:
@@ -95,6 +98,24 @@ def _segmentations_check(image: ImageResult, *, targets: tuple[str, ...]) -> Non
             figures.append(found.area_mm2)
         if found.target not in targets or not all(_is_number(figure) and figure >= 0 for figure in figures):
             raise ContractViolation("result: a segmentation is not one of the targets with figures of 0 or more")
+
+
+def _viewing_check(image: ImageResult) -> None:
+    """What a viewer computes with: finite numbers of the promised count, words from the promised lists."""
+    numbers: list[object] = [*image.maps_from_source, *image.pixel_spacing_mm]
+    whole = len(image.maps_from_source) in (0, 6) and len(image.pixel_spacing_mm) in (0, 2)
+    pixels = image.pixels
+    if pixels is not None:
+        numbers += [pixels.slope, pixels.intercept, *pixels.padding]
+        numbers += [number for window in pixels.windows for number in (window.centre, window.width)]
+        numbers += [pixels.rows, pixels.columns, pixels.high_length, pixels.value_offset, pixels.bits_stored]
+        whole = whole and bool(pixels.windows) and len(pixels.padding) in (0, 2) and pixels.slope != 0
+        whole = whole and pixels.rows > 0 and pixels.columns > 0 and pixels.high_length >= 0
+        whole = whole and isinstance(pixels.low_deflated, bool)
+        whole = whole and pixels.window_source in WINDOW_SOURCES and pixels.voi_function in VOI_FUNCTIONS
+    words = (*image.patient_orientation, image.spacing_plane or "")
+    if not whole or not all(map(_is_number, numbers)) or not all(isinstance(word, str) and len(word) <= 16 for word in words):
+        raise ContractViolation("result: what a viewer needs of an image is incomplete or not finite")
 
 
 def _is_number(value: object) -> bool:

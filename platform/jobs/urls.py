@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.api import bulk_views, health, registry_views, result_views, study_views, views
+from jobs.api import bulk_views, health, reading_views, registry_views, result_views, study_views, views
 
 urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("api/v1/studies", study_views.StudyListView.as_view(), name="studies"),
     path("api/v1/studies/<uuid:study_id>", study_views.StudyDetailView.as_view(), name="study"),
+    path("api/v1/studies/<uuid:study_id>/priors", reading_views.StudyPriorsView.as_view(), name="study-priors"),
+    path(
+        "api/v1/studies/<uuid:study_id>/images/<uuid:image_id>/original",
+        reading_views.ImageOriginalView.as_view(),
+        name="image-original",
+    ),
     path("api/v1/jobs", views.JobListView.as_view(), name="jobs"),
     path("api/v1/jobs/summary", views.JobCountsView.as_view(), name="job-counts"),
     path("api/v1/jobs/bulk", bulk_views.JobBulkView.as_view(), name="jobs-bulk"),
@@ -22,6 +28,7 @@ urlpatterns = [
     path("api/v1/jobs/<uuid:job_id>", views.JobDetailView.as_view(), name="job"),
     path("api/v1/jobs/<uuid:job_id>/events", views.JobEventsView.as_view(), name="job-events"),
     path("api/v1/jobs/<uuid:job_id>/result", result_views.JobResultView.as_view(), name="job-result"),
+    path("api/v1/jobs/<uuid:job_id>/card", reading_views.JobCardView.as_view(), name="job-card"),
     path("api/v1/jobs/<uuid:job_id>/artifacts/<path:name>", result_views.ArtifactView.as_view(), name="job-artifact"),
     path("api/v1/jobs/<uuid:job_id>/cancel", views.JobCancelView.as_view(), name="job-cancel"),
     path("api/v1/jobs/<uuid:job_id>/retry", views.JobRetryView.as_view(), name="job-retry"),

@@ -29,6 +29,19 @@ _SPACING: dict[str | None, str] = {
 }
 
 
+_MEASURED: dict[str | None, str] = {
+    "patient": "Lengths rest on the pixel spacing calibrated in the breast.",
+    "detector": "Lengths rest on the pixel spacing at the detector: magnification is not corrected, so true lengths are shorter.",
+    "unstated": "Lengths rest on the image's pixel spacing; it does not say whether that is in the breast or at the detector.",
+    None: "The image states no pixel spacing, so lengths are in pixels.",
+}
+
+
+def measuring_text(spacing_plane: str | None) -> str:
+    """What a length measured on the image rests on."""
+    return _MEASURED.get(spacing_plane, _MEASURED["unstated"])
+
+
 def segmentation_text(*, regions: int, maximum_probability: float, threshold: float, spacing_plane: str | None) -> str:
     """What the figures of a mask rest on, or that nothing was segmented."""
     if regions == 0:

@@ -20,6 +20,13 @@ def studies_visible_to(*, user: User) -> QuerySet[Study]:
     )
 
 
+def studies_of_same_patient(*, user: User, study: Study) -> QuerySet[Study]:
+    """The site's other studies under the same pseudonym, newest first, with `image_count`. None without a pseudonym."""
+    if not study.patient_pseudonym:
+        return Study.objects.none()
+    return studies_visible_to(user=user).filter(patient_pseudonym=study.patient_pseudonym).exclude(pk=study.pk)
+
+
 def study_images_prefetch() -> Prefetch:
     """The images of each study with their stored objects, in the order sent, in one more query."""
     return Prefetch("images", queryset=Image.objects.select_related("stored_object").order_by("position"))

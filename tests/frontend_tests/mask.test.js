@@ -1,7 +1,8 @@
 import { areaWords, isSegmentation, maskWords } from '@/components/mask.js';
-import { viewerCreate } from '@/components/viewer.js';
 import { numbersCard, provenanceCard } from '@/components/result-details.js';
 import { h } from '@/dom.js';
+import { viewerCreate } from '@/viewer/index.js';
+import { browserStub } from './browser-stub.js';
 
 const plain = (text) => text.replaceAll('\u00a0', ' ');
 const found = (more) => ({
@@ -86,35 +87,52 @@ it('says when a target has no mask', () => {
 });
 
 describe('the page of a segmentation', () => {
-  const viewer = () => viewerCreate(result(image()));
+  let drawn;
+  let viewers;
+  beforeEach(() => {
+    drawn = browserStub();
+    viewers = [];
+  });
+  afterEach(() => viewers.forEach((one) => one.close()));
+  const viewer = (shown = result(image())) => {
+    viewers.push(viewerCreate(shown, { jobId: 'j1' }));
+    return viewers.at(-1).node;
+  };
+  const settled = () => new Promise((resolve) => setTimeout(resolve));
+  const lastDrawn = async (node) => {
+    await settled();
+    drawn.length = 0;
+    node.querySelector('#heatmap-opacity').dispatchEvent(new Event('input'));
+    await settled();
+    return drawn.map(({ src }) => src.split('/').at(-1));
+  };
 
   it('never speaks of a heatmap', () => {
-    const parts = [viewer(), numbersCard(result(image()), { nameOf: () => 'LCC' })];
+    const node = viewer();
+    const parts = [node, numbersCard(result(image()), { nameOf: () => 'LCC' })];
     parts.push(provenanceCard(result(image()), { onCopy: () => {} }));
     for (const part of parts) {
-      const spoken = [part.textContent, ...[...part.querySelectorAll('*')].flatMap((node) => [node.title, node.alt])];
-      for (const node of [part, ...part.querySelectorAll('[aria-label]')]) spoken.push(node.getAttribute('aria-label'));
+      const spoken = [part.textContent, ...[...part.querySelectorAll('*')].flatMap((one) => [one.title, one.alt])];
+      for (const one of [part, ...part.querySelectorAll('[aria-label]')]) spoken.push(one.getAttribute('aria-label'));
       expect(spoken.filter(Boolean).join(' ')).not.toMatch(/heat|grad-?cam|evidence/i);
     }
-    expect(viewer().textContent).toContain('Segmentation mask');
-    expect(viewer().textContent).toContain('outline: 50% and above');
+    expect(node.textContent).toContain('Segmentation mask');
+    expect(node.textContent).toContain('outline: 50% and above');
+    expect(node.querySelector('canvas').getAttribute('aria-label')).toBe('LCC, mammogram with the mask of lesion');
   });
 
-  it('lays the outline over the mask and takes both away together', () => {
+  it('lays the outline over the mask and takes both away together', async () => {
     const node = viewer();
     document.body.replaceChildren(node);
-    expect(node.querySelector('.view__outline').getAttribute('src')).toBe(
-      '/api/v1/jobs/1/artifacts/outline.lesion.png',
-    );
-    expect(node.querySelector('.view__heatmap').alt).toBe('Segmentation mask of lesion on LCC');
+    expect(await lastDrawn(node)).toEqual(['p.png', 'heatmap.lesion.png', 'outline.lesion.png']);
     node.querySelector('#heatmap-on').click();
-    expect(node.querySelector('.view__heatmap, .view__outline')).toBeNull();
+    expect(await lastDrawn(node)).toEqual(['p.png']);
     expect(node.textContent).toContain('Segmentation mask is off.');
   });
 
-  it('draws no outline where nothing was segmented', () => {
+  it('draws no outline where nothing was segmented', async () => {
     const empty = image();
     empty.heatmaps[0].outline_url = null;
-    expect(viewerCreate(result(empty)).querySelector('.view__outline')).toBeNull();
+    expect(await lastDrawn(viewer(result(empty)))).toEqual(['p.png', 'heatmap.lesion.png']);
   });
 });

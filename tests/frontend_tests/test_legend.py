@@ -49,3 +49,11 @@ def test_the_line_in_the_legend_has_the_colour_of_the_outline() -> None:
     line = f"#{palette[6:9].hex()}"
     assert f"$outline: {line};" in STYLE_SHEET.read_text()
     assert f"border: 2px solid {line};" in STYLE_SHEET.with_name("_viewer.scss").read_text()
+
+
+def test_the_viewer_paints_with_the_workers_colours_and_opacity() -> None:
+    module = (STYLE_SHEET.parents[1] / "src" / "viewer" / "colours.js").read_text()
+    written = "".join(re.findall(r"'([0-9a-f]+)'", module))
+    assert written == colours().tobytes().hex()
+    assert f"levelCount = {LEVELS};" in module
+    assert f"layerOpacity = {LAYER_OPACITY};" in module

@@ -253,7 +253,7 @@ def test_a_repeated_attempt_leaves_the_same_files(bench: Bench) -> None:
     second = run(bench, order), files()
     assert first[1] == second[1]
     assert first[0].images == second[0].images
-    assert len(first[1]) == 1 + 4 + 1 + 1  # preview, layers, overlay, raw maps
+    assert len(first[1]) == 1 + 4 + 1 + 1 + 1  # preview, layers, overlay, raw maps, pixels
 
 
 def test_the_result_is_small_strict_json(bench: Bench) -> None:

@@ -164,7 +164,7 @@ def test_a_view_without_a_breast_has_no_figures(bench: Bench) -> None:
     (image,) = run(bench, png(np.zeros((512, 384), np.uint8)), preprocessing=profile).images
     assert image == ImageResult(
         image_id=image.image_id, assessment=image.assessment, cautions=image.cautions, preview_key=image.preview_key,
-        preview_rows=512, preview_columns=384, input_statistics=image.input_statistics,
+        preview_rows=512, preview_columns=384, pixels=image.pixels, input_statistics=image.input_statistics,
     )  # fmt: skip
     assert image.segmentations == ()
     assert image.input_statistics is not None

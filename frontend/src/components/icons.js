@@ -64,6 +64,9 @@ const sources = {
 };
 const parsed = new Map();
 
+/** More icons by name: a part that is loaded later brings its own. */
+export const iconsAdd = (more) => Object.assign(sources, more);
+
 export function icon(name, className = 'icon') {
   if (!parsed.has(name)) {
     const source = sources[name].replace(/>\s+</g, '><'); // blanks between elements would count as text of the page

@@ -1,9 +1,9 @@
-/** One view of the study: preview, heatmap layer, its scores, its cautions and its downloads. */
+/** One view of the study: its picture, its scores, its cautions, the words of its map and its downloads. */
 import { artifactUrl } from '../api.js';
 import { viewName } from '../dicom/hanging.js';
 import { h } from '../dom.js';
 import { t } from '../strings/index.js';
-import { heatmapImage, heatmapOf, heatmapWords, outlineImage } from './heatmap-layer.js';
+import { heatmapOf, heatmapWords } from './heatmap-layer.js';
 import { icon } from './icons.js';
 import { isSegmentation, maskWords } from './mask.js';
 import { suspicionMark } from './suspicion-mark.js';
@@ -30,62 +30,56 @@ function downloadLink(address, name, words) {
   return safe && h('a', { className: 'view__link', href: safe, download: name }, icon('download'), words);
 }
 
-/** Returns { node, heatmapShow({ target, on }) }. `onEnlarge(image)` when the reader wants this view alone. */
-export function viewCardCreate(image, result, { onEnlarge }) {
+/**
+ * Returns { node, layerShow({ target, on }), linesShow(lengths), stateShow(state), aloneShow(alone) }. `stage` is the
+ * view's picture; `actions`: { alone(), flip(), save() }.
+ */
+export function viewCardCreate(image, result, { stage, actions }) {
   const masks = isSegmentation(result);
   const own = cautionsOwn(image, result.images);
   const title = viewTitle(image);
-  const side = image.image_laterality === 'R' ? 'right' : image.image_laterality === 'L' ? 'left' : 'none';
-  const frame = h('div', { className: `view__frame view__frame--${side}` });
-  const words = h('figcaption', { className: 'view__words' });
+  const words = h('div', { className: 'view__words' });
+  const lengths = h('p', { className: 'view__lengths', hidden: true });
+  const notice = h('p', { className: 'map-words view__notice', hidden: true });
   const links = h('div', { className: 'view__links' });
-  const place = h('div', { className: 'view__stack' });
-  const preview = artifactUrl(image.preview?.url);
-  place.append(
-    preview
-      ? h('img', {
-          className: 'view__preview',
-          src: preview,
-          width: image.preview.columns,
-          height: image.preview.rows,
-          alt: t('result.imageAlt', { view: title }),
-          draggable: 'false',
-          onError: () => place.replaceChildren(h('p', { className: 'view__failed' }, t('result.imageFailed'))),
-        })
-      : h('p', { className: 'view__failed' }, t('result.imageFailed')),
-  );
-  frame.append(place);
-  const enlarge = h(
-    'button',
-    {
-      type: 'button',
-      className: 'view__enlarge',
-      'aria-label': t('result.enlarge', { view: title }),
-      title: t('result.enlarge', { view: title }),
-      onClick: () => onEnlarge(image),
-    },
-    icon('expand'),
-  );
+  const button = (glyph, words_, onClick, className = '') =>
+    h(
+      'button',
+      { type: 'button', className: `view__button ${className}`, 'aria-label': words_, title: words_, onClick },
+      icon(glyph),
+    );
+  const enlarge = button('expand', t('result.enlarge', { view: title }), actions.alone, 'view__enlarge');
   const node = h(
-    'figure',
-    { className: 'view', dataset: { image: image.id } },
+    'div',
+    { className: 'view', role: 'group', 'aria-label': title, dataset: { image: image.id } },
     h(
       'div',
       { className: 'view__head' },
       h('span', { className: 'view__name' }, title),
       scores(image, result),
-      enlarge,
-    ),
-    frame,
-    own.length > 0 &&
       h(
-        'ul',
-        { className: 'view__cautions' },
-        own.map((caution) => h('li', {}, icon('warning'), h('span', {}, caution.message))),
+        'span',
+        { className: 'view__buttons' },
+        button('viewer-flip', t('viewer.flip', { view: title }), actions.flip),
+        enlarge,
       ),
-    image.assessment === 'not_assessable' && h('p', { className: 'map-words' }, t('result.notAssessableText')),
-    words,
-    links,
+    ),
+    h('div', { className: 'view__frame' }, stage),
+    h(
+      'div',
+      { className: 'view__body' },
+      own.length > 0 &&
+        h(
+          'ul',
+          { className: 'view__cautions' },
+          own.map((caution) => h('li', {}, icon('warning'), h('span', {}, caution.message))),
+        ),
+      image.assessment === 'not_assessable' && h('p', { className: 'map-words' }, t('result.notAssessableText')),
+      notice,
+      lengths,
+      words,
+      links,
+    ),
   );
 
   function linksDraw(target) {
@@ -93,31 +87,45 @@ export function viewCardCreate(image, result, { onEnlarge }) {
     const stem = viewName(image) || image.id;
     links.replaceChildren(
       ...[
+        h(
+          'button',
+          { type: 'button', className: 'view__link', onClick: actions.save },
+          icon('download'),
+          t('viewer.download.view'),
+        ),
         downloadLink(image.preview?.url, `${stem}-preview.png`, t('result.downloadPreview')),
         downloadLink(overlay, `${stem}-${target}-overlay.png`, t('result.downloadOverlay')),
+        downloadLink(image.original_url, '', t('viewer.download.original')),
       ].filter(Boolean),
     );
   }
 
   return {
     node,
-    heatmapShow({ target, on }) {
-      for (const layer of place.querySelectorAll('.view__heatmap, .view__outline')) layer.remove();
+    layerShow({ target, on }) {
       linksDraw(target);
       if (image.assessment === 'not_assessable') return;
-      if (!on) {
-        words.replaceChildren(
-          h('p', { className: 'map-words map-words--small' }, t(masks ? 'result.maskOff' : 'result.heatmapOff')),
-        );
-        return;
+      if (on) words.replaceChildren(...(masks ? maskWords : heatmapWords)(image, target));
+      else {
+        const off = t(masks ? 'result.maskOff' : 'result.heatmapOff');
+        words.replaceChildren(h('p', { className: 'map-words map-words--small' }, off));
       }
-      words.replaceChildren(...(masks ? maskWords : heatmapWords)(image, target));
-      const failed = t(masks ? 'result.maskFailed' : 'result.heatmapFailed');
-      const onFail = () => words.replaceChildren(h('p', { className: 'map-words' }, failed));
-      const alt = masks ? 'result.maskAlt' : 'result.heatmapAlt';
-      place.append(
-        ...[heatmapImage(image, target, { viewName: title, onFail, alt }), outlineImage(image, target)].filter(Boolean),
-      );
+    },
+    linesShow(measured) {
+      lengths.hidden = measured.length === 0;
+      lengths.textContent = `${t('viewer.measurements', { lengths: measured.join(', ') })} ${image.measuring_text ?? ''}`;
+    },
+    stateShow(state) {
+      const text = { preview: 'viewer.previewOnlyHint', failed: 'viewer.pixelsFailed' }[state];
+      notice.hidden = !text;
+      notice.textContent = text ? t(text) : '';
+    },
+    aloneShow(alone) {
+      node.classList.toggle('view--alone', alone);
+      const said = t(alone ? 'result.shrink' : 'result.enlarge', { view: title });
+      enlarge.replaceChildren(icon(alone ? 'contract' : 'expand'));
+      enlarge.setAttribute('aria-label', said);
+      enlarge.title = said;
     },
   };
 }

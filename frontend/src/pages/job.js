@@ -12,7 +12,6 @@ import { statusBadge } from '../components/status-badge.js';
 import { historyCard, progressCard } from '../components/timeline.js';
 import { toast, toastProblem } from '../components/toasts.js';
 import { viewTitle } from '../components/view-card.js';
-import { viewerCreate } from '../components/viewer.js';
 import { byId, h, textSet } from '../dom.js';
 import { dateTime } from '../format.js';
 import { jobIdFrom, jobPath } from '../navigation.js';
@@ -29,6 +28,7 @@ const id = jobIdFrom(location.pathname);
 let before = null;
 let resultShown = false;
 let administrator = false;
+let viewer = null;
 
 async function copy(text, done) {
   try {
@@ -126,12 +126,14 @@ function announce(job) {
 
 async function resultShow() {
   try {
-    const { data: result } = await api.jobResult(id);
+    const [{ data: result }, { viewerCreate }] = await Promise.all([api.jobResult(id), import('../viewer/index.js')]);
+    viewer?.close();
+    viewer = viewerCreate(result, { jobId: id });
     byId('job-result').replaceChildren(
       h(
         'div',
         { className: 'result' },
-        h('div', { className: 'result__main' }, viewerCreate(result), numbersCard(result, { nameOf: viewTitle })),
+        h('div', { className: 'result__main' }, viewer.node, numbersCard(result, { nameOf: viewTitle })),
         h(
           'div',
           { className: 'result__side' },

@@ -3,8 +3,9 @@ import { enBatches } from './en-batches.js';
 import { enDeployments } from './en-deployments.js';
 import { enRegistry } from './en-registry.js';
 import { en } from './en.js';
+import { enViewer } from './en-viewer.js';
 
-const catalogue = { ...en, ...enBatches, ...enRegistry, ...enDeployments };
+const catalogue = { ...en, ...enBatches, ...enRegistry, ...enDeployments, viewer: enViewer };
 
 /** `t('worklist.attempt', { n: 2, max: 3 })`: the string at that path, `{n}` filled in. Throws RangeError on an unknown path. */
 export function t(path, values = {}) {
@@ -26,3 +27,6 @@ export function plural(path, count, values = {}) {
 }
 
 export const locale = catalogue.locale;
+
+/** [key, string] of every string below that path, in the catalogue's order. */
+export const entries = (path) => Object.entries(path.split('.').reduce((node, key) => node[key], catalogue));

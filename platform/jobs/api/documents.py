@@ -15,6 +15,11 @@ def job_url(job_id: uuid.UUID) -> str:
     return f"/api/v1/jobs/{job_id}"
 
 
+def original_url(study_id: uuid.UUID, image_id: uuid.UUID | str) -> str:
+    """Where the de-identified file of an image is."""
+    return f"/api/v1/studies/{study_id}/images/{image_id}/original"
+
+
 def job_document(job: Job, *, queue_position: int | None, eta_seconds: int | None) -> dict[str, Any]:
     """One job. As jobs.selectors fetches it."""
     return {

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from jobs.api.documents import job_url
+from jobs.api.documents import job_url, original_url
 from jobs.models import Job, Result
 from jobs.outbox import artifact_prefix
-from jobs.wording import caution_message, scaling_text, segmentation_text
+from jobs.wording import caution_message, measuring_text, scaling_text, segmentation_text
 
 _MAPPINGS = ("probabilities", "calibrated_probabilities")
 
@@ -50,6 +50,12 @@ def result_document(*, job: Job, result: Result, image_positions: dict[str, int]
                 },
                 "heatmaps": [_heatmap(heatmap, url) for heatmap in image["heatmaps"]],
                 "raw_maps_url": url(image["raw_maps_key"]),
+                "maps_from_source": image.get("maps_from_source") or None,
+                "pixels": _pixels(image.get("pixels"), url),
+                "pixel_spacing_mm": image.get("pixel_spacing_mm") or None,
+                "measuring_text": measuring_text(image.get("spacing_plane")),
+                "patient_orientation": image.get("patient_orientation") or None,
+                "original_url": original_url(job.study_id, image["image_id"]),
                 "segmentations": [_segmentation(found) for found in image.get("segmentations", ())],
             }
             for image in payload["images"]
@@ -101,6 +107,12 @@ def _heatmap(heatmap: dict[str, Any], url: Any) -> dict[str, Any]:
             scaling=heatmap["scaling"], raw_maximum=heatmap["raw_maximum"], scale_maximum=heatmap["scale_maximum"]
         ),
     }
+
+
+def _pixels(pixels: dict[str, Any] | None, url: Any) -> dict[str, Any] | None:
+    if pixels is None:
+        return None
+    return {"url": url(pixels["key"]), **{name: pixels[name] for name in pixels if name != "key"}}
 
 
 def _segmentation(found: dict[str, Any]) -> dict[str, Any]:

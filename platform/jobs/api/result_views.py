@@ -54,7 +54,7 @@ class JobResultView(APIView):
             positions = {str(pk): position for pk, position in _positions(job)}
             return result_document(job=whole, result=whole.result, image_positions=positions)
 
-        return conditional_response(request, etag=etag_for("result", job.pk, job.revision), build=build)
+        return conditional_response(request, etag=etag_for("result-2", job.pk, job.revision), build=build)
 
 
 def _positions(job: Job) -> Any:
@@ -79,7 +79,7 @@ class ArtifactView(APIView):
 
     @extend_schema(
         operation_id="jobs_artifact",
-        summary="A preview, heatmap, overlay or raw map",
+        summary="A preview, heatmap, overlay, raw map or the full pixels",
         tags=["jobs"],
         responses={(200, "image/png"): OpenApiTypes.BINARY, 404: NOT_FOUND},
     )

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from inference_worker.contract.events import JobStage
 from inference_worker.contract.queues import Priority
-from inference_worker.contract.results import Assessment
+from inference_worker.contract.results import VOI_FUNCTIONS, WINDOW_SOURCES, Assessment
 from jobs.models import JobPurpose, JobStatus
 from jobs.transitions import Happening
 
@@ -288,6 +288,33 @@ class SegmentationSerializer(serializers.Serializer):
     text = serializers.CharField()
 
 
+class WindowSerializer(serializers.Serializer):
+    centre = serializers.FloatField()
+    width = serializers.FloatField()
+
+
+class PixelsSerializer(serializers.Serializer):
+    """The stored values of a view at full size, and how they are meant to be shown. The file holds the high bytes of all
+    values as a zlib stream, then their low bytes; row by row, from the top left."""
+
+    url = serializers.CharField()
+    rows = serializers.IntegerField()
+    columns = serializers.IntegerField()
+    high_length = serializers.IntegerField(help_text="Length of the first stream; 0 where every value fits one byte.")
+    low_deflated = serializers.BooleanField(help_text="Whether the low bytes are a zlib stream, too.")
+    value_offset = serializers.IntegerField(help_text="Added to what the two bytes hold, it gives the stored value.")
+    bits_stored = serializers.IntegerField()
+    slope = serializers.FloatField(help_text="Modality value = stored value × slope + intercept.")
+    intercept = serializers.FloatField()
+    inverted = serializers.BooleanField(help_text="MONOCHROME1: shown inverted, dense tissue is bright.")
+    windows = WindowSerializer(many=True, help_text="In modality values; the first is the one to begin with.")
+    window_source = serializers.ChoiceField(choices=list(WINDOW_SOURCES))
+    voi_function = serializers.ChoiceField(choices=list(VOI_FUNCTIONS))
+    padding = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Inclusive range of stored values that are no image; empty without one."
+    )
+
+
 class ResultImageSerializer(ScoredSerializer):
     id = serializers.UUIDField()
     position = serializers.IntegerField(allow_null=True)
@@ -297,7 +324,25 @@ class ResultImageSerializer(ScoredSerializer):
     cautions = CautionSerializer(many=True)
     preview = PreviewSerializer()
     heatmaps = HeatmapSerializer(many=True)
-    raw_maps_url = serializers.CharField(allow_null=True)
+    raw_maps_url = serializers.CharField(
+        allow_null=True, help_text="float32 .npy of shape (targets, rows, columns), targets in the result's order."
+    )
+    maps_from_source = serializers.ListField(
+        child=serializers.FloatField(),
+        allow_null=True,
+        help_text="2 x 3 matrix, row by row: (column, row) pixel centres of the original to those of the raw maps.",
+    )
+    pixels = PixelsSerializer(
+        allow_null=True, help_text="Null where the worker keeps none (VIEWER_PIXELS), and for older results."
+    )
+    pixel_spacing_mm = serializers.ListField(
+        child=serializers.FloatField(), allow_null=True, help_text="(row, column) spacing of the original."
+    )
+    measuring_text = serializers.CharField(help_text="What a length measured on this image rests on.")
+    patient_orientation = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, help_text="Directions of rows and columns, as the header states them."
+    )
+    original_url = serializers.CharField(help_text="The de-identified file.")
     segmentations = SegmentationSerializer(many=True, help_text="One for each target of a segmentation model; else empty.")
 
 
@@ -340,6 +385,21 @@ class ResultSerializer(serializers.Serializer):
     provider = serializers.CharField()
     elapsed_seconds = serializers.DictField(child=serializers.FloatField())
     disclaimer = serializers.CharField()
+
+
+class PriorsSerializer(serializers.Serializer):
+    results = StudySerializer(many=True)
+
+
+class CardSerializer(serializers.Serializer):
+    """The package behind a result as its maker describes it. `card` is Markdown, null when the object store has lost it."""
+
+    name = serializers.CharField()
+    version = serializers.CharField()
+    title = serializers.CharField()
+    digest = serializers.CharField()
+    intended_use = IntendedUseSerializer()
+    card = serializers.CharField(allow_null=True)
 
 
 class ProblemSerializer(serializers.Serializer):

@@ -1,0 +1,121 @@
+/** The views of one result in mammography hanging: stages, cards, and which of them stands alone. */
+import { viewCardCreate, viewTitle } from '../components/view-card.js';
+import { hangingOrder, viewName } from '../dicom/hanging.js';
+import { h } from '../dom.js';
+import { count } from '../format.js';
+import { t } from '../strings/index.js';
+import { targetName } from '../components/heatmap-layer.js';
+import { fileSave, pictureFile } from './export.js';
+import { stageCreate } from './stage.js';
+import { windowOf } from './window.js';
+
+const missing = (name) => h('div', { className: 'view view--missing' }, t('result.viewMissing', { view: name }));
+
+/** → { node, stages, show(what), alone(id | null), close() }. `what`: 'common' or a view's id, as ViewerState tells. */
+export function gridCreate({ result, state, onSay }) {
+  const stages = new Map();
+  const cards = new Map();
+  const node = h('div', { className: 'hanging' });
+  let aloneId = null;
+
+  function alone(id) {
+    aloneId = aloneId === id ? null : id;
+    for (const [one, card] of cards) card.aloneShow(one === aloneId);
+    node.classList.toggle('hanging--alone', aloneId !== null);
+    for (const stage of stages.values()) stage.show();
+  }
+
+  async function save(image) {
+    const { setting } = state.view(image.id);
+    const { layer } = state.common;
+    const window = image.pixels ? windowOf(image.pixels, setting) : null;
+    const words = [
+      [
+        viewTitle(image),
+        window && t('viewer.windowShort', { centre: count(window.centre), width: count(window.width) }),
+      ],
+      [
+        layer.on && `${targetName(layer.target)}, ${layer.opacity}%`,
+        `${result.package.name} ${result.package.version}`,
+      ],
+    ].map((line) => line.filter(Boolean).join(' · '));
+    const stage = stages.get(image.id);
+    const blob = await pictureFile({ canvas: stage.canvas, marks: stage.marks, words });
+    fileSave(blob, `${viewName(image) || 'view'}.png`);
+  }
+
+  function cardOf(image) {
+    const { id } = image;
+    state.viewAdd(id);
+    const stage = stageCreate({
+      image,
+      result,
+      state,
+      title: viewTitle(image),
+      onLines: (lengths) => card.linesShow(lengths),
+      onSay,
+      onAlone: () => alone(id),
+      onState: (standing) => card.stateShow(standing),
+    });
+    stages.set(id, stage);
+    const card = viewCardCreate(image, result, {
+      stage: stage.node,
+      actions: { alone: () => alone(id), flip: () => stage.flip(), save: () => save(image) },
+    });
+    cards.set(id, card);
+    return card.node;
+  }
+
+  const { rows, others } = hangingOrder(result.images);
+  const cell = (images, name, side) =>
+    h('div', { className: `hanging__cell hanging__cell--${side}` }, images.length ? images.map(cardOf) : missing(name));
+  const parts = rows.map(({ view, right, left }) =>
+    h('div', { className: 'hanging__row' }, cell(right, `R${view}`, 'right'), cell(left, `L${view}`, 'left')),
+  );
+  if (others.length > 0) {
+    if (rows.length > 0) parts.push(h('h3', { className: 'hanging__others-title' }, t('result.other')));
+    parts.push(
+      h('div', { className: `hanging__others hanging__others--${Math.min(others.length, 3)}` }, others.map(cardOf)),
+    );
+  }
+  node.append(...parts);
+
+  // A study of many views opens what is seen, or nearly: each holds some forty megabytes once its pixels are there.
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        near.unobserve(target);
+        [...stages.values()].find((stage) => stage.node === target)?.open();
+      }
+    },
+    { rootMargin: '50%' },
+  );
+  for (const stage of stages.values()) near.observe(stage.node);
+
+  return {
+    node,
+    stages,
+    get aloneId() {
+      return aloneId;
+    },
+    alone,
+    show(what) {
+      if (what !== 'common') stages.get(what)?.show();
+      else {
+        for (const stage of stages.values()) stage.show();
+        for (const card of cards.values()) card.layerShow(state.common.layer);
+      }
+    },
+    linesClear() {
+      for (const card of cards.values()) card.linesShow([]);
+    },
+    close() {
+      near.disconnect();
+      for (const [id, stage] of stages) {
+        stage.close();
+        state.viewRemove(id);
+      }
+    },
+  };
+}
