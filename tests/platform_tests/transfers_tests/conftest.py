@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
+
+from tests.platform_tests.studies_tests.conftest import mammogram_make
 
 PIECE = "application/offset+octet-stream"
 
@@ -81,3 +84,26 @@ def other_tus(other_api: APIClient) -> TusClient:
 @pytest.fixture
 def tus_of(client_of: Callable[..., APIClient]) -> Callable[..., TusClient]:
     return lambda user: TusClient(client_of(user))
+
+
+@pytest.fixture
+def incoming(settings: Any, tmp_path: Path) -> Iterator[Path]:
+    """Where entries are unpacked; empty again after every test."""
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "incoming")
+    yield tmp_path / "incoming"
+    assert bytes_in(tmp_path / "incoming") == 0
+    assert not any((tmp_path / "incoming").glob("*"))
+
+
+@pytest.fixture
+def made(tmp_path: Path, incoming: Path) -> Callable[..., Path]:
+    """An archive of entries: name or ZipInfo → bytes; one good mammogram is always first."""
+
+    def make(*entries: tuple[str | zipfile.ZipInfo, bytes], good: bool = True) -> Path:
+        path = tmp_path / "archive.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in ([("good.dcm", mammogram_make())] if good else []) + list(entries):
+                archive.writestr(name, data)
+        return path
+
+    return make

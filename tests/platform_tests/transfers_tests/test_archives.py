@@ -6,8 +6,7 @@ import contextlib
 import stat
 import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,64 +16,8 @@ from accounts.models import Site
 from inference_worker.contract.failures import CodedError
 from studies.intake import IntakeRefusal, study_receive
 from tests.platform_tests.studies_tests.conftest import mammogram_make, png_make
+from tests.platform_tests.transfers_tests.archive_reading import GOOD, directory_change, large, only_good_and, read, refused_as
 from tests.platform_tests.transfers_tests.conftest import bytes_in
-from transfers.archives import archive_studies
-from transfers.entries import ArchiveRefusal
-from transfers.grouping import ArchiveStudy
-
-GOOD = "1.2.826.0.1.3680043.10.99.2"
-
-
-@pytest.fixture(autouse=True)
-def incoming(settings: Any, tmp_path: Path) -> Iterator[Path]:
-    """Where entries are unpacked; empty again after every test."""
-    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "incoming")
-    yield tmp_path / "incoming"
-    assert bytes_in(tmp_path / "incoming") == 0
-    assert not any((tmp_path / "incoming").glob("*"))
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Callable[..., Path]:
-    """An archive of entries: name or ZipInfo → bytes; one good mammogram is always first."""
-
-    def make(*entries: tuple[str | zipfile.ZipInfo, bytes], good: bool = True) -> Path:
-        path = tmp_path / "archive.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in ([("good.dcm", mammogram_make())] if good else []) + list(entries):
-                archive.writestr(name, data)
-        return path
-
-    return make
-
-
-def large(**changes: Any) -> bytes:
-    """A mammogram longer than what is read to sort it."""
-    return mammogram_make(Rows=400, Columns=400, PixelData=bytes(range(256)) * 1250, **changes)
-
-
-def read(path: Path) -> tuple[list[ArchiveStudy], list[ArchiveRefusal]]:
-    found = list(archive_studies(path))
-    return (
-        [one for one in found if isinstance(one, ArchiveStudy)],
-        [one for one in found if isinstance(one, ArchiveRefusal)],
-    )
-
-
-def refused_as(path: Path) -> str:
-    with pytest.raises(CodedError) as caught:
-        list(archive_studies(path))
-    return caught.value.code
-
-
-def only_good_and(path: Path, code: str, *, index: int = 1) -> ArchiveRefusal:
-    """The good study can be read, and the other entry is refused with this code."""
-    studies, refusals = read(path)
-    assert [study.study_instance_uid for study in studies] == [GOOD]
-    with studies[0].open() as unpacked:
-        assert [file.read() for file in unpacked.files] == [mammogram_make()]
-    assert [(refusal.code, refusal.entry_index) for refusal in refusals] == [(code, index)]
-    return refusals[0]
 
 
 def test_a_tree_becomes_studies_by_uid_and_pictures_by_folder(made: Callable[..., Path], site: Site, store: Any) -> None:
@@ -208,25 +151,6 @@ def test_of_two_entries_with_one_name_the_first_is_read(made: Callable[..., Path
     only_good_and(path, "input:entry_duplicate_name")
 
 
-def directory_change(path: Path, name: bytes, **fields: int) -> Path:
-    """The archive with fields of an entry's directory record (and of its local header where it has them) overwritten."""
-    data = bytearray(path.read_bytes())
-    at = data.rindex(b"PK\x01\x02", 0, data.rindex(name))
-    offsets = {
-        "flags": (8, "<H"),
-        "method": (10, "<H"),
-        "crc": (16, "<I"),
-        "packed": (20, "<I"),
-        "size": (24, "<I"),
-        "local": (42, "<I"),
-    }
-    for field, value in fields.items():
-        place, shape = offsets[field]
-        struct.pack_into(shape, data, at + place, value)
-    path.write_bytes(data)
-    return path
-
-
 def test_an_encrypted_entry_is_refused(made: Callable[..., Path]) -> None:
     path = directory_change(made(("image.dcm", mammogram_make(StudyInstanceUID="1.2.9"))), b"image.dcm", flags=1)
     only_good_and(path, "input:entry_encrypted")
@@ -236,91 +160,6 @@ def test_an_encrypted_entry_is_refused(made: Callable[..., Path]) -> None:
 def test_other_compressions_are_refused(made: Callable[..., Path], method: int) -> None:
     path = directory_change(made(("image.dcm", mammogram_make(StudyInstanceUID="1.2.9"))), b"image.dcm", method=method)
     only_good_and(path, "input:entry_unsupported_compression")
-
-
-# ── bombs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_bomb_that_says_so_is_refused_by_its_ratio(made: Callable[..., Path]) -> None:
-    only_good_and(made(("bomb.dcm", b"\0" * 30_000_000)), "input:entry_ratio")
-
-
-def test_a_file_above_the_cap_is_refused_by_its_size(made: Callable[..., Path], settings: Any) -> None:
-    settings.INTAKE_MAX_FILE_BYTES = 100_000
-    only_good_and(made(("large.dcm", bytes(range(256)) * 1000)), "input:too_large")
-
-
-def test_a_bomb_that_lies_about_its_size_gives_no_more_than_it_declared(made: Callable[..., Path], incoming: Path) -> None:
-    bomb = large(StudyInstanceUID="1.2.9") + b"\0" * 50_000_000
-    path = directory_change(made(("bomb.dcm", bomb)), b"bomb.dcm", size=200_000)
-
-    studies, refusals = read(path)
-    assert refusals == []  # its beginning is a mammogram
-    with studies[1].open() as unpacked:
-        assert bytes_in(incoming) < 2_000_000
-        assert unpacked.files == []
-        assert [refusal.code for refusal in unpacked.refusals] == ["input:entry_corrupt"]
-
-
-def test_four_gigabytes_declared_are_refused_unread(made: Callable[..., Path]) -> None:
-    path = directory_change(made(("huge.dcm", b"x" * 100)), b"huge.dcm", size=0xFFFFFFFE)
-    only_good_and(path, "input:too_large")
-
-
-def test_more_than_an_archive_may_hold_is_refused_as_a_whole(made: Callable[..., Path], settings: Any) -> None:
-    settings.ARCHIVE_MAX_UNPACKED_BYTES = 50_000
-    assert refused_as(made(("more.dcm", bytes(range(256)) * 300))) == "input:archive_too_large"
-
-
-def test_too_many_entries_are_refused_before_they_are_looked_at(made: Callable[..., Path], settings: Any) -> None:
-    settings.ARCHIVE_MAX_ENTRIES = 20
-    assert refused_as(made(*[(f"{number}.dcm", b"x") for number in range(20)])) == "input:archive_too_many_entries"
-
-
-def test_a_directory_of_any_size_is_not_read_into_memory(made: Callable[..., Path], settings: Any) -> None:
-    settings.ARCHIVE_MAX_ENTRIES = 20
-    info = zipfile.ZipInfo("a.dcm")
-    info.comment = b"c" * 60_000
-    others = []
-    for number in range(3):
-        other = zipfile.ZipInfo(f"{number}.dcm")
-        other.comment = b"c" * 60_000
-        others.append((other, b"x"))
-    assert refused_as(made((info, b"x"), *others)) == "input:archive_too_many_entries"
-
-
-def test_entries_that_share_their_bytes_are_a_bomb(made: Callable[..., Path]) -> None:
-    path = made(("a.dcm", b"0" * 5000), ("b.dcm", b"1" * 5000), good=False)
-    assert read(path)[1][0].code == "input:not_an_image"
-    assert refused_as(directory_change(path, b"b.dcm", local=0)) == "input:archive_overlapping"
-
-
-def test_the_quoted_overlap_is_a_bomb_too(tmp_path: Path) -> None:
-    """D. Fifield's construction: a stored block quotes the next local header, so that one kernel serves every entry."""
-    kernel = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = kernel.compress(b"\0" * 1_000_000) + kernel.flush()
-
-    def local(name: bytes) -> bytes:
-        return struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 8, 0, 0, 0, 0, 0, len(name), 0) + name
-
-    second = local(b"b") + packed
-    quote = struct.pack("<BHH", 0, len(local(b"b")), 0xFFFF ^ len(local(b"b")))
-    first = local(b"a") + quote
-    body = first + second
-
-    def record(name: bytes, offset: int, packed_bytes: int, size: int) -> bytes:
-        fields = (b"PK\x01\x02", 20, 20, 0, 8, 0, 0, 0, packed_bytes, size, len(name), 0, 0, 0, 0, 0, offset)
-        return struct.pack("<4s6H3I5H2I", *fields) + name
-
-    directory = record(b"a", 0, len(quote) + len(second), 1_000_000 + len(local(b"b"))) + record(
-        b"b", len(first), len(packed), 1_000_000
-    )
-    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 2, 2, len(directory), len(body), 0)
-    path = tmp_path / "fifield.zip"
-    path.write_bytes(body + directory + end)
-    assert len(zipfile.ZipFile(path).infolist()) == 2  # well formed for everybody else
-
-    assert refused_as(path) == "input:archive_overlapping"
 
 
 # ── damage ────────────────────────────────────────────────────────────────────────────────────────────────────────────
