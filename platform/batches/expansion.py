@@ -24,6 +24,7 @@ from common import clock
 from inference_worker.contract.failures import CodedError
 from inference_worker.contract.queues import ORDER_QUEUES
 from jobs.models import READER_PURPOSES, Job, JobStatus
+from jobs.quotas import quota_check, quota_take
 from jobs.services import JobNotRetryable, job_retry, job_submit
 from studies.intake import IntakeRefusal, ReceivedStudy, study_receive
 from studies.services import study_create
@@ -36,7 +37,9 @@ CLAIM_SECONDS = 60.0
 TRIES_MAXIMUM = 5
 _PAUSE_FIRST_SECONDS, _PAUSE_MAXIMUM_SECONDS = 1.0, 60.0
 #: No fault of the item's, and nothing the sender could mend: it waits for somebody else.
-_WAITS_FOR_OTHERS = frozenset({"model:none_deployed", "model:package_missing"})
+_WAITS_FOR_OTHERS = frozenset(
+    {"model:none_deployed", "model:package_missing", "input:quota_queued_jobs", "input:quota_studies_per_day", "input:quota_storage"}
+)
 
 
 def items_claim(*, batch: Batch, limit: int) -> list[uuid.UUID]:
@@ -72,6 +75,7 @@ def item_take_in(item_id: uuid.UUID) -> None:
             _job_again(item)
             return
         deployment = deployment_resolve(site=item.batch.site, name=item.deployment_name)
+        quota_check(site=item.batch.site)
         with item_open(item=item, site=item.batch.site) as opened:
             received = study_receive(site=item.batch.site, files=opened.files)
             _store(item, received, opened, deployment)
@@ -103,6 +107,7 @@ def _store(item: BatchItem, received: ReceivedStudy, opened: ItemFiles, deployme
             uploads_drop(opened.uploads)
             item_moved(item=locked, status=ItemStatus.SUCCEEDED, study_id=earlier.study_id, job=earlier, reused=True, tries=0)
             return
+        quota_take(site=batch.site, stored_bytes=sum(image.size_bytes for image in received.images))
         uploads_consume(opened.uploads)
         study = study_create(received=received, site=batch.site, external_id=item.external_id, submitted_by=batch.submitted_by)
         job = job_submit(study=study, deployment=deployment, priority=ORDER_QUEUES[item.urgency], submitted_by=batch.submitted_by)

@@ -33,6 +33,8 @@ function uploadCreate({ file, fingerprint, onProgress, onDone, onFailed }) {
     metadata: { kind: 'file', ...(/^[0-9a-f]{64}$/.test(fingerprint) && { sha256: fingerprint }) },
     fingerprint: async () => `mammoserve ${fingerprint} ${file.size}`,
     removeFingerprintOnSuccess: true,
+    // tus gives up on 4xx; “not now” (an upload that is still locked, too many at once) is worth another try
+    onShouldRetry: (error) => [0, 409, 423, 429, 500, 502, 503, 504].includes(error.originalResponse?.getStatus() ?? 0),
     onBeforeRequest: (request) => {
       for (const [name, value] of Object.entries(changeHeaders())) request.setHeader(name, value);
     },

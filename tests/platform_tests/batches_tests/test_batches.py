@@ -211,6 +211,20 @@ def test_an_item_waits_for_files_that_are_on_their_way(api, upload_of, mammogram
     assert not spool_path(Upload.objects.get(pk=upload).pk).exists()
 
 
+def test_items_over_the_sites_quota_wait_for_their_turn(api, site, upload_of, mammograms, turn, moving_clock, finish) -> None:
+    site.max_studies_per_day = 1
+    site.save()
+    items = [{"custom_id": f"case-{at}", "uploads": [upload_of(mammograms(at))]} for at in (1, 2)]
+    batch = create(api, items=items, auto_start=True)
+    finish()
+    assert counted(batch["id"]) == {"succeeded": 1, "pending": 1}
+
+    moving_clock.advance(24 * 3600)
+    finish()
+
+    assert counted(batch["id"]) == {"succeeded": 2}
+
+
 def test_an_upload_that_is_gone_is_a_coded_failure(api, upload_of, mammograms, finish) -> None:
     upload = upload_of(mammograms(1))
     batch = create(api, items=[{"custom_id": "gone", "uploads": [upload]}])
