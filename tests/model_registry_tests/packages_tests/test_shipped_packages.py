@@ -13,6 +13,7 @@ import pytest
 
 from model_registry.packaging import Package, package_verify
 from model_registry.preprocessing import image_decode, image_prepare
+from model_registry.preprocessing.golden import media_type_of
 
 PACKAGES = Path(__file__).resolve().parents[3] / "model_registry" / "packages"
 FOLDERS = sorted(path.parent for path in PACKAGES.glob("*/manifest.json"))
@@ -31,7 +32,8 @@ def session(package: Package) -> onnxruntime.InferenceSession:
 def golden_tensors(package: Package) -> np.ndarray:
     tensors = []
     for case in package.manifest.golden:
-        image = image_decode(data=package.golden_paths(case)[0].read_bytes(), media_type="image/png")
+        data = package.golden_paths(case)[0].read_bytes()
+        image = image_decode(data=data, media_type=media_type_of(data))
         tensors.append(image_prepare(image=image, profile=package.manifest.preprocessing).tensor)
     return np.stack(tensors)
 
