@@ -9,8 +9,8 @@ from typing import Any
 def card_text(
     *, manifest: Mapping[str, Any], evaluated: Sequence[str] | None = None, note: str = "", training_note: str = ""
 ) -> str:
-    """Markdown. With `evaluated`, the lines of evaluation.markdown (which this room may not know, as evaluating is offline), it has
-    every figure, table and plot, and how to make the weights again; without, the manifest's figures.
+    """Markdown. With `evaluated`, the lines of evaluation.markdown (which this room may not know, as it is offline), every
+    figure and plot is in it, and how to make the weights again; without, the manifest's figures.
 
     `note` is what else there is to know of the model, `training_note` how the weights that ship relate to the figures.
     """
