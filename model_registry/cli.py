@@ -22,7 +22,8 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "train": Command("model_registry.training.command", "train, evaluate and package the shipped model from mini-MIAS"),
+    "train": Command("model_registry.training.command", "train, judge and package a network; `train --list` names the recipes"),
+    "evaluate": Command("model_registry.evaluation.command", "judge a package on your own cases: figures, plots, report"),
     "dataset": Command("model_registry.datasets.command", "recognise a published collection and check it for leaks"),
     "package": Command("model_registry.export.package_command", "make a model package of a Keras model"),
     "import": Command("model_registry.export.import_command", "make a model package of an outside ONNX classifier"),

@@ -77,7 +77,7 @@ def package_build(
         classes=facts.classes,
     )
     manifest = manifest_fields(exported=exported, facts=facts, profile=profile, cases=cases)
-    text = card if card is not None else card_text(manifest=manifest, evaluation=None, note=facts.note)
+    text = card if card is not None else card_text(manifest=manifest, note=facts.note)
     contents = {
         **(extra_files or {}),
         "model.onnx": exported.explained.SerializeToString(deterministic=True),

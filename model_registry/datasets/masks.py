@@ -1,5 +1,5 @@
-"""Lesion masks read into circles. Masks are whole images, so this is done when somebody needs the circles, not when a collection
-is read.
+"""Lesion masks read into circles, or carried into a network's input. Masks are whole images, so this is done when somebody needs
+it, not when a collection is read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from model_registry.datasets.lesions import LesionCircle, circle_around
 from model_registry.datasets.pixels import record_image
 from model_registry.datasets.records import Dataset, ImageRecord, Problem
 from model_registry.datasets.tree import media_type_of
+from model_registry.preprocessing import affine
 
 # a mask of another shape than its image was drawn on another image
 ASPECT_TOLERANCE = 0.01
@@ -46,6 +47,33 @@ def mask_circle(mask: np.ndarray, *, image_hw: tuple[int, int]) -> tuple[float, 
     column, row, radius = circle_around(hull)
     # scaled about pixel edges; half a pixel is the extent of the outermost ones
     return (column + 0.5) * columns - 0.5, (row + 0.5) * rows - 0.5, (radius + 0.5) * (rows + columns) / 2
+
+
+def mask_move(
+    mask: np.ndarray, *, source_hw: tuple[int, int], model_from_source: np.ndarray, input_hw: tuple[int, int]
+) -> np.ndarray:
+    """Carry a mask, of its image's size `source_hw` or another of the same shape, into the input: uint8, 255 = lesion.
+
+    Area-averaged: a warp alone would drop whatever falls between the pixels it samples, and small lesions are small.
+    """
+    rows, columns = input_hw
+    enlarged = affine.scale(from_hw=(mask.shape[0], mask.shape[1]), to_hw=source_hw)
+    matrix = affine.compose(after=model_from_source, before=enlarged)
+    shrink = max(1, int(1 / max(np.sqrt(abs(np.linalg.det(matrix[:, :2]))), 1e-6)))
+    large = affine.scale(from_hw=(rows, columns), to_hw=(rows * shrink, columns * shrink))
+    fine = cv2.warpAffine(
+        mask.astype(np.uint8) * 255, affine.compose(after=large, before=matrix), (columns * shrink, rows * shrink)
+    )
+    return np.asarray(cv2.resize(fine, (columns, rows), interpolation=cv2.INTER_AREA))
+
+
+def discs_draw(lesions: np.ndarray, *, input_hw: tuple[int, int]) -> np.ndarray:
+    """Circles (n, 4: column, row, radius, label) as (n, rows, columns) bool; the smallest still covers a pixel."""
+    grid_rows, grid_columns = np.mgrid[0 : input_hw[0], 0 : input_hw[1]]
+    drawn = np.zeros((len(lesions), *input_hw), dtype=bool)
+    for index, (column, row, radius, _) in enumerate(lesions):
+        drawn[index] = np.hypot(grid_columns - column, grid_rows - row) <= max(radius, 1.0)
+    return drawn
 
 
 def record_locate(record: ImageRecord, *, classes: Sequence[str]) -> tuple[ImageRecord, tuple[Problem, ...]]:

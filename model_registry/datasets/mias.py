@@ -30,6 +30,17 @@ SEVERITIES = {"B": 1, "M": 2}
 # the circle's centre lies on film, not on tissue, by inspection of the truth file against the images
 OFF_BREAST = frozenset({"mdb212", "mdb214"})
 ORIGINAL_ROWS = 1024
+# the collection's own codes, as people read them in tables
+DENSITIES = {"F": "fatty", "G": "fatty-glandular", "D": "dense-glandular"}
+FINDINGS = {
+    "NORM": "normal",
+    "CALC": "calcification",
+    "CIRC": "circumscribed mass",
+    "SPIC": "spiculated mass",
+    "MISC": "ill-defined mass",
+    "ARCH": "architectural distortion",
+    "ASYM": "asymmetry",
+}
 
 CITATION = (
     "Suckling J, Parker J, Dance D, Astley S, Hutt I, Boggis C, Ricketts I, et al. (2015). Mammographic Image Analysis Society "
@@ -45,9 +56,8 @@ _INFO_LINE = re.compile(r"^(mdb\d{3})\w*\s+([FGD])\s+(CALC|CIRC|SPIC|MISC|ARCH|A
 
 @dataclass(frozen=True, slots=True)
 class MiasImage:
-    """One film. `label` indexes CLASSES; `fold` (0–4) and `patient_id` are by woman; `density` is F, G or D.
-
-    `finding` is the collection's own code: NORM, CALC, CIRC, SPIC, MISC, ARCH or ASYM.
+    """One film. `label` indexes CLASSES; `fold` (0–4) and `patient_id` are by woman; `density` and `finding` are
+    words of DENSITIES and FINDINGS.
     """
 
     image_id: str
@@ -127,7 +137,7 @@ def mias_dataset(tree: Tree) -> Dataset:
                 lesions=lesions,
                 is_located=row["label"] == "normal" or bool(lesions),
                 fold=int(_number(row["fold"])),
-                attributes={"density": row["density"], "finding": row["abnormalities"]},
+                attributes=_attributes(row["density"], row["abnormalities"]),
             )
         )
     return dataset_assemble(about=_ABOUT, classes=CLASSES, records=records, problems=problems)
@@ -169,10 +179,15 @@ def mini_mias_dataset(tree: Tree) -> Dataset:
                 view_position="MLO",
                 lesions=circles,
                 is_located=worst == 0 or bool(circles),
-                attributes={"density": findings[0][2], "finding": findings[0][3]},
+                attributes=_attributes(findings[0][2], findings[0][3]),
             )
         )
     return dataset_assemble(about=_ABOUT_ORIGINAL, classes=CLASSES, records=records, problems=problems)
+
+
+def _attributes(density: str, finding: str) -> dict[str, str]:
+    """Codes in words; what is no code of the collection stays as it stands."""
+    return {"density": DENSITIES.get(density, density), "finding": FINDINGS.get(finding, finding)}
 
 
 def _circle(found: re.Match[str]) -> LesionCircle | None:

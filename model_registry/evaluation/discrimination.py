@@ -29,7 +29,7 @@ class OperatingPoint:
 class RankedScores:
     """Scores sorted once, so that each draw costs a few sums. `scores` (n,) float, `positive` (n,) bool.
 
-    `positives_at` and `negatives_at` return (draws, thresholds): the weight at each distinct score, in rising order.
+    `thresholds` are the distinct scores, in rising order.
     """
 
     def __init__(self, *, scores: np.ndarray, positive: np.ndarray) -> None:

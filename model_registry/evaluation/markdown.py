@@ -5,22 +5,10 @@ from __future__ import annotations
 import math
 import re
 
+from model_registry.evaluation import benchmark
 from model_registry.evaluation.bootstrap import Estimate
-from model_registry.evaluation.result import Cell, Evaluation, Table
+from model_registry.evaluation.result import Cell, Evaluation, Table, percent
 
-BENCHMARK_CITATION = (
-    "Lehman CD, Arao RF, Sprague BL, Lee JM, Buist DSM, Kerlikowske K, Henderson LM, Onega T, Tosteson ANA, Rauscher GH, "
-    "Miglioretti DL (2017). National Performance Benchmarks for Modern Screening Digital Mammography: Update from the Breast "
-    "Cancer Surveillance Consortium. Radiology 283(1):49-58. https://doi.org/10.1148/radiol.2016161174"
-)
-BENCHMARK_SENSITIVITY = 0.869
-BENCHMARK_SPECIFICITY = 0.889
-BENCHMARK_WORDS = (
-    f"The cross in the ROC plot is the mean of 359 radiologists reading 1,682,504 screening examinations in the United States: "
-    f"sensitivity {BENCHMARK_SENSITIVITY:.1%}, specificity {BENCHMARK_SPECIFICITY:.1%}. It orients and does not compare: they "
-    "read whole examinations of a screening population, about five cancers in a thousand, with priors and a year's follow-up; the "
-    f"cases here are another mixture. {BENCHMARK_CITATION}"
-)
 PLOT_TITLES = {
     "plots/roc.svg": "ROC curve of suspicion with its 95 % band",
     "plots/pr.svg": "Precision and recall of suspicion",
@@ -81,11 +69,11 @@ def evaluation_markdown(evaluation: Evaluation, *, level: int = 2) -> list[str]:
         f"known). 95 % intervals by bootstrap over them. Suspicion tells {evaluation.suspicion_words}.",
         "",
         *figures_markdown(evaluation),
-        f"Operating point: calibrated suspicion above {point.threshold:.3f} gives sensitivity {_share(point.sensitivity)} and "
-        f"specificity {_share(point.specificity)} on these cases.",
+        f"Operating point: calibrated suspicion above {point.threshold:.3f} gives sensitivity "
+        f"{percent(point.sensitivity, 1)} and specificity {percent(point.specificity, 1)} on these cases.",
         "",
         *_plot("plots/roc.svg", plots),
-        BENCHMARK_WORDS,
+        benchmark.WORDS,
         "",
         *_plot("plots/pr.svg", plots),
     ]
@@ -113,7 +101,3 @@ def _plot(name: str, plots: tuple[str, ...]) -> list[str]:
 
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}" if math.isfinite(value) else "not defined"

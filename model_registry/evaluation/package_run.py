@@ -5,26 +5,26 @@ Computes no figure. Nothing is given to an engine before the package is verified
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnxruntime
 
 from model_registry.datasets.errors import DatasetError
 from model_registry.datasets.lesions import lesions_array, lesions_move
-from model_registry.datasets.masks import mask_read, record_locate
+from model_registry.datasets.masks import discs_draw, mask_move, mask_read, record_locate
 from model_registry.datasets.pixels import record_image
 from model_registry.datasets.records import Dataset, ImageRecord
 from model_registry.evaluation.cases import Cases, Predictions
 from model_registry.evaluation.errors import EvaluationError
+from model_registry.evaluation.subgroups import record_facts
 from model_registry.inspection import Severity, package_inspect
 from model_registry.packaging import Manifest, Package, PackageError, package_verify
 from model_registry.preprocessing import PreparedImage, PreprocessingError, image_prepare
 
-MASK_HALF = 0.5
+MASK_HALF = 128  # of 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class PackageAnswers:
     predictions: Predictions
     image_ids: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """A record whose image is prepared; `source_hw` is that image's size."""
+
+    record: ImageRecord
+    prepared: PreparedImage
+    source_hw: tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -80,9 +89,9 @@ def package_answers(
     session = _session(package, threads)
     keep_maps = any(record.lesions or record.mask_paths for record in dataset.records)
     collected, size = _Collected(), manifest.batch_sizes[-1]
-    batch: list[tuple[ImageRecord, PreparedImage]] = []
-    for record, prepared in _prepared(dataset, manifest, collected, advance):
-        batch.append((record, prepared))
+    batch: list[_Ready] = []
+    for ready in _prepared(dataset, manifest, collected, advance):
+        batch.append(ready)
         if len(batch) == size:
             _run(session, manifest, batch, collected, keep_maps=keep_maps)
             batch = []
@@ -115,17 +124,16 @@ def _session(package: Package, threads: int) -> onnxruntime.InferenceSession:
         raise EvaluationError("model:session_failed", str(error).strip().splitlines()[0][:300]) from error
 
 
-def _prepared(
-    dataset: Dataset, manifest: Manifest, collected: _Collected, advance: Callable[[], None]
-) -> Iterator[tuple[ImageRecord, PreparedImage]]:
+def _prepared(dataset: Dataset, manifest: Manifest, collected: _Collected, advance: Callable[[], None]) -> Iterator[_Ready]:
     for record in dataset.records:
         try:
-            prepared = image_prepare(image=record_image(record), profile=manifest.preprocessing)
+            image = record_image(record)
+            prepared = image_prepare(image=image, profile=manifest.preprocessing)
         except (DatasetError, PreprocessingError) as error:
             collected.refusals.append(Refusal(record.image_id, error.code, error.detail))
         else:
             if prepared.assessable:
-                yield record, prepared
+                yield _Ready(record, prepared, (image.rows, image.columns))
             else:
                 collected.refusals.append(Refusal(record.image_id, "not_assessable", ", ".join(prepared.cautions)))
         advance()
@@ -134,12 +142,12 @@ def _prepared(
 def _run(
     session: onnxruntime.InferenceSession,
     manifest: Manifest,
-    batch: list[tuple[ImageRecord, PreparedImage]],
+    batch: Sequence[_Ready],
     collected: _Collected,
     *,
     keep_maps: bool,
 ) -> None:
-    tensors = np.stack([prepared.tensor for _, prepared in batch])
+    tensors = np.stack([ready.prepared.tensor for ready in batch])
     names = manifest.tensors
     # padded to a declared batch size, because a graph may be fixed to them
     size = next(declared for declared in manifest.batch_sizes if declared >= len(batch))
@@ -152,46 +160,33 @@ def _run(
     collected.logits.append(np.asarray(found[0][: len(batch)]))
     if keep_maps:
         collected.heatmaps.append(np.asarray(found[1][: len(batch)], dtype=np.float32))
-    for record, prepared in batch:
-        _truth_add(record, prepared, manifest, collected)
+    for ready in batch:
+        _truth_add(ready, manifest, collected)
 
 
-def _truth_add(record: ImageRecord, prepared: PreparedImage, manifest: Manifest, collected: _Collected) -> None:
+def _truth_add(ready: _Ready, manifest: Manifest, collected: _Collected) -> None:
     """Lesions and masks carried into the model's input. A mask that cannot be used leaves the image without a place."""
-    hw = input_hw(manifest)
-    if manifest.task == "segmentation":
-        record, mask = _mask_drawn(record, prepared, hw)
-    else:
-        record, _ = record_locate(record, classes=manifest.classes) if record.mask_paths else (record, ())
-        mask = None
-    collected.records.append(record)
-    collected.lesions.append(lesions_move(lesions_array(record.lesions), prepared.model_from_source))
+    record, prepared, source_hw = ready.record, ready.prepared, ready.source_hw
+    hw, matrix = input_hw(manifest), prepared.model_from_source
+    located, _ = record_locate(record, classes=manifest.classes) if record.mask_paths else (record, ())
+    lesions = lesions_move(lesions_array(located.lesions), matrix)
+    mask = None
+    if record.mask_paths and located.is_located:
+        moved = [
+            mask_move(mask_read(path), source_hw=source_hw, model_from_source=matrix, input_hw=hw) for path in record.mask_paths
+        ]
+        mask = np.max(moved, axis=0) >= MASK_HALF
+    elif manifest.task == "segmentation" and len(lesions):
+        mask = discs_draw(lesions, input_hw=hw).any(axis=0)
+    collected.records.append(located)
+    collected.lesions.append(lesions)
     collected.masks.append(mask)
     collected.breasts.append(prepared.mask)
 
 
-def _mask_drawn(record: ImageRecord, prepared: PreparedImage, hw: tuple[int, int]) -> tuple[ImageRecord, np.ndarray | None]:
-    """The union of the record's masks in input space; circles as discs where there is no mask; None without either."""
-    rows, columns = hw
-    drawn = np.zeros(hw, dtype=np.float32)
-    for path in record.mask_paths:
-        mask = mask_read(path).astype(np.float32)
-        moved = cv2.warpAffine(mask, prepared.model_from_source, (columns, rows), flags=cv2.INTER_AREA)
-        np.maximum(drawn, moved, out=drawn)
-    if not record.mask_paths:
-        grid_rows, grid_columns = np.mgrid[0:rows, 0:columns]
-        for column, row, radius, _ in lesions_move(lesions_array(record.lesions), prepared.model_from_source):
-            drawn[np.hypot(grid_columns - column, grid_rows - row) <= max(radius, 1.0)] = 1
-    mask = drawn >= MASK_HALF
-    return record, mask if mask.any() else None
-
-
 def _cases(collected: _Collected, manifest: Manifest) -> Cases:
     records = collected.records
-    facts = [
-        {"view position": record.view_position or "", "laterality": record.image_laterality or "", **record.attributes}
-        for record in records
-    ]
+    facts = [record_facts(record) for record in records]
     names = sorted({name for values in facts for name in values})
     isolated = any(breast is not None for breast in collected.breasts)
     return Cases(
@@ -201,7 +196,7 @@ def _cases(collected: _Collected, manifest: Manifest) -> Cases:
         is_located=np.array([record.is_located for record in records]),
         subgroups={name: np.array([values.get(name, "") for values in facts]) for name in names},
         input_hw=input_hw(manifest),
-        masks=tuple(collected.masks) if manifest.task == "segmentation" else None,
+        masks=tuple(collected.masks) if any(mask is not None for mask in collected.masks) else None,
         breasts=tuple(collected.breasts) if isolated else None,
     )
 

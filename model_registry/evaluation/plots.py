@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,23 +16,23 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from model_registry.evaluation import benchmark
 from model_registry.evaluation.bootstrap import Estimate
-from model_registry.evaluation.markdown import BENCHMARK_SENSITIVITY, BENCHMARK_SPECIFICITY, plot_names
-from model_registry.evaluation.result import Curve, Evaluation
+from model_registry.evaluation.markdown import plot_names
+from model_registry.evaluation.result import Curve, Evaluation, percent
 
 # Okabe and Ito (2008): told apart by colour-blind readers. Normal blue, benign green, malignant red, as on the pages.
 INK, GREY, FAINT = "#1f2933", "#6b7785", "#d5dbe1"
 MAIN = "#243b53"
-BENCHMARK = "#b4540a"
+BENCHMARK_COLOUR = "#b4540a"
 PALETTE = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#555555")
 NAMED = (("normal", "#0072b2"), ("benign", "#009e73"), ("malignant", "#c8102e"), ("cancer", "#c8102e"))
 POINTS_MAXIMUM = 400
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mammoserve",
-    # drawn with the width of the first; a reader without it falls back to a narrower one
-    "font.family": ["DejaVu Sans", "Verdana", "sans-serif"],
+    "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
@@ -46,6 +47,8 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "path.simplify": True,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.1,
 }
 
 
@@ -81,18 +84,21 @@ def roc_figure(evaluation: Evaluation) -> Figure:
         _step(axes, curve, color=colour, linewidth=1.1, label=_labelled(f"{curve.name} against the rest", curve.area))
     point = evaluation.operating_point
     if np.isfinite([point.sensitivity, point.specificity]).all():
-        label = f"Operating point: {point.sensitivity:.0%} / {point.specificity:.0%}"
+        label = f"Operating point: {percent(point.sensitivity)} / {percent(point.specificity)}"
         axes.plot(1 - point.specificity, point.sensitivity, "o", color=MAIN, markersize=7, zorder=5, label=label)
+    reference: dict[str, Any] = {"color": BENCHMARK_COLOUR, "linewidth": 0.9, "linestyle": (0, (2, 3)), "zorder": 2}
+    axes.axhline(benchmark.SENSITIVITY, **reference)
+    axes.axvline(1 - benchmark.SPECIFICITY, **reference)
     axes.plot(
-        1 - BENCHMARK_SPECIFICITY,
-        BENCHMARK_SENSITIVITY,
+        1 - benchmark.SPECIFICITY,
+        benchmark.SENSITIVITY,
         "P",
-        color=BENCHMARK,
+        color=BENCHMARK_COLOUR,
         markeredgecolor="white",
         markersize=10,
         zorder=6,
         linestyle="none",
-        label=f"US radiologists, screening: {BENCHMARK_SENSITIVITY:.1%} / {BENCHMARK_SPECIFICITY:.1%}",
+        label=f"US radiologists, screening: {percent(benchmark.SENSITIVITY, 1)} / {percent(benchmark.SPECIFICITY, 1)}",
     )
     _legend_below(figure, axes)
     return figure
@@ -159,7 +165,7 @@ def confusion_figure(evaluation: Evaluation) -> Figure:
             f"{matrix[row, column]:,}", centre, (0, 3), textcoords="offset points", ha="center", va="bottom", color=colour
         )
         axes.annotate(
-            f"{shares[row, column]:.0%}",
+            percent(shares[row, column]),
             centre,
             (0, -2),
             textcoords="offset points",
@@ -169,7 +175,7 @@ def confusion_figure(evaluation: Evaluation) -> Figure:
             fontsize=8,
         )
     places = np.arange(len(classes)) + 0.5
-    turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if max(map(len, classes)) > 10 else {}
+    turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if max(map(len, classes)) > 10 else {}
     axes.set_xticks(places, classes, **turned)
     axes.set_yticks(places, classes)
     axes.set(xlabel="Most probable class", ylabel="True class", aspect="equal")
@@ -288,4 +294,5 @@ def _svg(figure: Figure) -> bytes:
     FigureCanvasSVG(figure)
     stream = io.BytesIO()
     figure.savefig(stream, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    return stream.getvalue()
+    # drawn with the widths of DejaVu Sans; a reader without it takes one about as wide
+    return stream.getvalue().replace(b"'DejaVu Sans'", b"'DejaVu Sans', Verdana, sans-serif")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from model_registry.evaluation import benchmark
 from model_registry.evaluation.bootstrap import BOOTSTRAP_DRAWS, Estimate, Resampling, Statistic, interval, mean_of
 from model_registry.evaluation.calibration import (
     calibration_error_of,
@@ -41,7 +42,7 @@ from model_registry.evaluation.discrimination import (
     specificity_of,
 )
 from model_registry.evaluation.maps import pointing_of_targets, pointing_table, segmentation_table
-from model_registry.evaluation.result import Curve, Curves, Evaluation, Table
+from model_registry.evaluation.result import Curve, Curves, Evaluation, Table, percent
 from model_registry.evaluation.subgroups import subgroups_of, subgroups_table
 from model_registry.evaluation.tables import calibration_table, classes_table, confusion_table, temperature_words
 from model_registry.packaging.manifest import Metric
@@ -96,10 +97,10 @@ def evaluate(
     main = sheet.add(f"AUC {words}", auc_of(suspicion, positive))
     areas = _class_areas(sheet, probabilities, labels, classes, suspicious)
     precision_area = sheet.add(f"Average precision, {words}", average_precision_of(suspicion, positive))
-    for share in FIXED_SHARES:
-        sheet.add(f"Sensitivity at {share:.0%} specificity", sensitivity_of(suspicion, positive, specificity=share))
-    for share in FIXED_SHARES:
-        sheet.add(f"Specificity at {share:.0%} sensitivity", specificity_of(suspicion, positive, sensitivity=share))
+    for share in (*FIXED_SHARES, benchmark.SPECIFICITY):
+        sheet.add(f"Sensitivity at {_fixed(share, 'specificity')}", sensitivity_of(suspicion, positive, specificity=share))
+    for share in (*FIXED_SHARES, benchmark.SENSITIVITY):
+        sheet.add(f"Specificity at {_fixed(share, 'sensitivity')}", specificity_of(suspicion, positive, sensitivity=share))
 
     chosen = temperature or temperature_fit(logits, labels, activation=activation)
     tempered = suspicion_at(chosen)
@@ -316,6 +317,10 @@ def _others(classes: Sequence[str], suspicious: Sequence[int]) -> list[tuple[int
 def _is_mirror(index: int, suspicious: Sequence[int], classes: int) -> bool:
     """Whether a class against the rest is suspicion turned round: the only class that is not suspicious."""
     return index not in suspicious and len(suspicious) == classes - 1
+
+
+def _fixed(share: float, name: str) -> str:
+    return f"{percent(share)} {name}" if share in FIXED_SHARES else f"{percent(share, 1)} {name}, the radiologists' mean"
 
 
 def _column(value: float | np.ndarray) -> float | np.ndarray:

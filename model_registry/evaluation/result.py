@@ -17,6 +17,11 @@ from model_registry.packaging.manifest import Metric
 Cell = str | int | float | Estimate | None
 
 
+def percent(share: float, decimals: int = 0) -> str:
+    """A share as people read it: "87 %"; "not defined" where it is not."""
+    return f"{100 * share:.{decimals}f} %" if math.isfinite(share) else "not defined"
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """`name` is stable, `title` and `note` are for people. None is a figure that these cases do not define."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from model_registry.datasets.records import ImageRecord
 from model_registry.evaluation.bootstrap import Resampling
 from model_registry.evaluation.cases import Cases
 from model_registry.evaluation.discrimination import auc_of
@@ -12,6 +13,11 @@ from model_registry.evaluation.result import Subgroup, Table
 VALUES_MAXIMUM = 12
 POSITIVES_MINIMUM = 5
 NOT_STATED = "not stated"
+
+
+def record_facts(record: ImageRecord) -> dict[str, str]:
+    """What subgroups are made from: view, laterality and whatever else the collection says of an image."""
+    return {"view position": record.view_position or "", "laterality": record.image_laterality or "", **record.attributes}
 
 
 def subgroups_of(*, cases: Cases, suspicion: np.ndarray, positive: np.ndarray, resampling: Resampling) -> tuple[Subgroup, ...]:

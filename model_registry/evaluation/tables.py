@@ -9,7 +9,7 @@ import numpy as np
 from model_registry.evaluation.bootstrap import Estimate, Resampling, Statistic, mean_of
 from model_registry.evaluation.calibration import calibration_error_of
 from model_registry.evaluation.classification import Confusions, f1, precision, recall
-from model_registry.evaluation.result import Cell, Table
+from model_registry.evaluation.result import Cell, Table, percent
 
 
 def classes_table(
@@ -34,7 +34,7 @@ def classes_table(
 def confusion_table(confusions: Confusions, classes: Sequence[str]) -> Table:
     matrix = confusions.matrix(np.ones((1, len(confusions.labels))))[0].astype(int)
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (name, *(f"{count} ({count / max(1, row.sum()):.0%})" for count in row), int(row.sum()))
+        (name, *(f"{count} ({percent(count / max(1, row.sum()))})" for count in row), int(row.sum()))
         for name, row in zip(classes, matrix, strict=True)
     )
     return Table(

@@ -273,7 +273,7 @@ def _written(
         f"in {kind}, the head and the heatmaps' gradient in float32. Against float32, {loss.text()}. Figures other than these "
         "were measured with the float32 model."
     )
-    card = card_text(manifest=fields, evaluation=None, note=note)
+    card = card_text(manifest=fields, note=note)
     contents = {"model.onnx": smaller.SerializeToString(deterministic=True), "MODEL_CARD.md": card.encode(), **golden}
     return package_write(folder=folder / f"{manifest.name}-{manifest.version}-{kind}", manifest=fields, contents=contents)
 

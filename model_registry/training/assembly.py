@@ -17,6 +17,7 @@ from model_registry.building.card import card_text
 from model_registry.building.package_build import PackageFacts, manifest_fields, package_build
 from model_registry.evaluation.cases import Predictions
 from model_registry.evaluation.discrimination import auc
+from model_registry.evaluation.markdown import evaluation_markdown
 from model_registry.evaluation.plots import plots_draw
 from model_registry.evaluation.report import Evaluation, evaluate
 from model_registry.export.onnx_export import ExportedModel, keras_to_onnx
@@ -29,10 +30,16 @@ from model_registry.training.networks import network_build
 from model_registry.training.plan import FINAL, Collection, Part
 from model_registry.training.samples import Sample
 from model_registry.training.state import HISTORY, WEIGHTS
-from model_registry.zoo.model import ZooModel
+from model_registry.zoo.model import Task, ZooModel
 from model_registry.zoo.weights import weights_from_bytes, weights_to_bytes
 
 REFERENCE_SAMPLES = 500  # at most so many training images set the colour scale
+_JUDGED = "each image judged by a network that saw neither it nor, where patients are known, another of the same patient."
+TRAINING_WORDS = {
+    "everything": f"The weights that ship saw all of it; the figures are those of the recipe, {_JUDGED}",
+    "best-fold": f"The weights that ship are those of the fold with the highest AUC; the figures are of all folds, {_JUDGED}",
+    "ensemble": f"What ships averages the networks of all folds; the figures are of single networks, {_JUDGED}",
+}
 SOFTWARE = ("keras", "tensorflow-cpu", "tf2onnx", "onnx", "onnxruntime")
 
 
@@ -44,6 +51,7 @@ class Judged:
     predictions: Predictions
     targets: tuple[str, ...]
     best: str
+    task: Task
 
 
 def network_load(*, run: Path, part: str, config: TrainingConfig, collection: Collection) -> ZooModel:
@@ -63,11 +71,13 @@ def out_of_fold(*, run: Path, parts: Sequence[Part], config: TrainingConfig, col
     found: list[Predictions] = []
     areas: dict[str, float] = {}
     targets: tuple[str, ...] = ()
+    task: Task = "classification"
     suspicious = [config.model.labels.index(name) for name in config.output.suspicion_classes]
     for part in parts:
         if not part.held_out:
             continue
-        exported = network_export(network_load(run=run, part=part.name, config=config, collection=collection), config)
+        zoo_model = network_load(run=run, part=part.name, config=config, collection=collection)
+        exported, task = network_export(zoo_model, config), zoo_model.task
         predictions = predict(exported=exported, samples=part.held_out)
         judged.extend(part.held_out)
         found.append(predictions)
@@ -76,7 +86,7 @@ def out_of_fold(*, run: Path, parts: Sequence[Part], config: TrainingConfig, col
         score = np.logaddexp.reduce(predictions.logits[:, suspicious], axis=1) - np.logaddexp.reduce(others, axis=1)
         areas[part.name] = auc(score, np.isin([sample.label for sample in part.held_out], suspicious))
     best = max(areas, key=lambda name: np.nan_to_num(areas[name], nan=-1.0))
-    return Judged(tuple(judged), predictions_join(found), targets, best)
+    return Judged(tuple(judged), predictions_join(found), targets, best, task)
 
 
 def final_network(
@@ -103,13 +113,19 @@ def package_assemble(
     """Evaluate out of fold, export what ships, and write its package into `folder`/NAME-VERSION."""
     judged = out_of_fold(run=run, parts=parts, config=config, collection=collection)
     evaluation = evaluate(
-        cases=cases_of(judged.samples, given=collection.given, classes=len(config.model.labels)),
+        cases=cases_of(
+            judged.samples,
+            given=collection.given,
+            classes=len(config.model.labels),
+            segments=judged.task == "segmentation",
+        ),
         predictions=judged.predictions,
         classes=config.model.labels,
         suspicion_classes=config.output.suspicion_classes,
         targets=judged.targets,
         activation="softmax",  # a lone sigmoid's logits are [0, z]
         method=method_words(config, collection),
+        task=judged.task,
         seed=config.seed,
         draws=draws,
     )
@@ -126,7 +142,12 @@ def package_assemble(
         exported=exported,
         facts=facts,
         profile=collection.profile,
-        card=card_text(manifest=manifest, evaluation=evaluation, note=facts.note),
+        card=card_text(
+            manifest=manifest,
+            evaluated=evaluation_markdown(evaluation),
+            note=facts.note,
+            training_note=TRAINING_WORDS[config.output.final],
+        ),
         extra_files={
             **plots_draw(evaluation),
             **training_files(run, config, parts),

@@ -8,6 +8,7 @@ import numpy as np
 
 from model_registry.building.golden import session_create, session_run
 from model_registry.evaluation.cases import Cases, Predictions
+from model_registry.evaluation.subgroups import record_facts
 from model_registry.export.onnx_export import ExportedModel
 from model_registry.training.loop import Input
 from model_registry.training.samples import Sample
@@ -34,14 +35,17 @@ def predictions_join(found: Sequence[Predictions]) -> Predictions:
     )
 
 
-def cases_of(samples: Sequence[Sample], *, given: Input, classes: int) -> Cases:
-    """The truth of `samples`, in their order."""
-    names = sorted({name for sample in samples for name in sample.record.attributes})
-    subgroups = {name: np.array([sample.record.attributes.get(name, "") for sample in samples]) for name in names}
+def cases_of(samples: Sequence[Sample], *, given: Input, classes: int, segments: bool = False) -> Cases:
+    """The truth of `samples`, in their order. Where the network `segments`, circles count as masks too."""
+    facts = [record_facts(sample.record) for sample in samples]
+    names = sorted({name for values in facts for name in values})
+    subgroups = {name: np.array([values.get(name, "") for values in facts]) for name in names}
     masks = None
-    if any(sample.record.mask_paths for sample in samples):
+    drawn = [sample.masks_path is not None or (segments and len(sample.lesions) > 0) for sample in samples]
+    if any(drawn):
         masks = tuple(
-            sample.masks(classes=classes).max(axis=-1) >= 0.5 if sample.record.mask_paths else None for sample in samples
+            sample.masks(classes=classes).max(axis=-1) >= 0.5 if has_mask else None
+            for sample, has_mask in zip(samples, drawn, strict=True)
         )
     breasts = tuple(np.asarray(sample.tensor[..., -1]) >= 0.5 for sample in samples) if given.has_mask else None
     return Cases(

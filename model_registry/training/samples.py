@@ -13,15 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from model_registry.datasets.errors import DatasetError
 from model_registry.datasets.lesions import lesions_array, lesions_move
-from model_registry.datasets.masks import mask_read, record_locate
+from model_registry.datasets.masks import discs_draw, mask_move, mask_read, record_locate
 from model_registry.datasets.records import Dataset, ImageRecord
 from model_registry.packaging.profile import PreprocessingProfile
-from model_registry.preprocessing import PreprocessingError, affine, image_decode, image_prepare
+from model_registry.preprocessing import PreprocessingError, image_decode, image_prepare
 from model_registry.training.config import DataSection
 from model_registry.training.errors import DataRefused
 
@@ -58,9 +57,8 @@ class Sample:
             return np.load(self.masks_path, allow_pickle=False).astype(np.float32) / np.float32(255)
         rows, columns = self.tensor.shape[:2]
         drawn = np.zeros((rows, columns, classes), np.float32)
-        grid_rows, grid_columns = np.mgrid[0:rows, 0:columns]
-        for column, row, radius, label in self.lesions:
-            drawn[np.hypot(grid_columns - column, grid_rows - row) <= max(radius, 1.0), int(label)] = 1
+        for disc, label in zip(discs_draw(self.lesions, input_hw=(rows, columns)), self.lesions[:, 3], strict=True):
+            drawn[disc, int(label)] = 1
         return drawn
 
 
@@ -164,23 +162,16 @@ def _masks(record: ImageRecord, *, prepared: _Prepared, classes: Sequence[str]) 
     rows, columns = np.load(prepared.tensor_path, mmap_mode="r", allow_pickle=False).shape[:2]
     drawn = np.zeros((rows, columns, len(classes)), np.uint8)
     for path, label in zip(record.mask_paths, record.mask_labels, strict=True):
-        mask = mask_read(path)
-        enlarged = affine.scale(from_hw=(mask.shape[0], mask.shape[1]), to_hw=prepared.source_hw)
-        matrix = affine.compose(after=prepared.model_from_source, before=enlarged)
+        moved = mask_move(
+            mask_read(path),
+            source_hw=prepared.source_hw,
+            model_from_source=prepared.model_from_source,
+            input_hw=(rows, columns),
+        )
         plane = drawn[..., classes.index(label)]
-        np.maximum(plane, _mask_warp(mask, matrix=matrix, rows=rows, columns=columns), out=plane)
+        np.maximum(plane, moved, out=plane)
     _array_write(found, drawn)
     return found
-
-
-def _mask_warp(mask: np.ndarray, *, matrix: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Area-averaged: a warp alone would drop whatever falls between the pixels it samples, and small lesions are small."""
-    shrink = max(1, int(1 / max(np.sqrt(abs(np.linalg.det(matrix[:, :2]))), 1e-6)))
-    large = affine.scale(from_hw=(rows, columns), to_hw=(rows * shrink, columns * shrink))
-    fine = cv2.warpAffine(
-        mask.astype(np.uint8) * 255, affine.compose(after=large, before=matrix), (columns * shrink, rows * shrink)
-    )
-    return cv2.resize(fine, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
 def _array_write(path: Path, array: np.ndarray) -> None:

@@ -32,13 +32,13 @@ _STATUS_BY_CODE: dict[str, int] = {
     "input:too_large": 413,
     "input:unknown_package": 404,
     "input:reason_missing": 400,
+    "input:package_in_service": 409,
     "input:no_previous_package": 409,
     "input:already_candidate": 409,
     "input:no_candidate": 409,
     "input:request_decided": 409,
     "input:needs_second_person": 409,
     "input:deployment_moved": 409,
-    "input:package_in_service": 409,
     "model:not_validated": 409,
     "model:validation_failed": 409,
     "model:package_archived": 409,
@@ -141,14 +141,17 @@ class Problem(Exception):
         )
 
     @classmethod
-    def for_coded_error(cls, error: CodedError, *, errors: Sequence[Mapping[str, Any]] = ()) -> Problem:
-        """A catalogued failure as a refusal. The engineers' detail stays in `errors`, beside the file or field it is about."""
+    def for_coded_error(
+        cls, error: CodedError, *, errors: Sequence[Mapping[str, Any]] = (), status: int | None = None
+    ) -> Problem:
+        """A catalogued failure as a refusal, with the code's own status unless one is given. The engineers' detail stays in
+        `errors`, beside the file or field it is about."""
         failure = error.failure
         listed = list(errors or getattr(error, "errors", ()))
         if not listed and error.detail:
             listed = [{"code": error.code, "message": error.detail}]
         return cls(
-            status=coded_status(error.code),
+            status=coded_status(error.code) if status is None else status,
             code=error.code,
             title=failure.title,
             detail=failure.message,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from model_registry.packaging import Package
 from tests.end_to_end_tests.stack import Stack, wait_until
 from tests.inference_worker_tests.checks_tests.packages import changed_package, plain_classifier, sound_package
 from tests.inference_worker_tests.checks_tests.test_build import FORM
-from tests.inference_worker_tests.checks_tests.test_validation import endless, shifted_bias
+from tests.inference_worker_tests.checks_tests.test_validation import greedy, shifted_bias
 from tests.inference_worker_tests.factories import png, square_image
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
@@ -27,7 +28,7 @@ OVER = {"PASSED", "FAILED"}
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(data_dir=tmp_path_factory.mktemp("gate"), VALIDATION_SECONDS="8") as running:
+    with Stack(data_dir=tmp_path_factory.mktemp("gate"), SESSION_MEMORY_LIMIT_MB="256") as running:
         yield running
 
 
@@ -67,7 +68,7 @@ def test_only_what_a_worker_has_proven_is_put_in_service(product: Stack, tmp_pat
     worker = product.pids()["worker"]
     sound = sound_package(tmp_path / "sound")
     wrong = changed_package(sound, tmp_path / "wrong", graph=shifted_bias, regolden=False, version="2.0.0")
-    hostile = changed_package(sound, tmp_path / "hostile", graph=endless, regolden=False, version="3.0.0")
+    hostile = changed_package(sound, tmp_path / "hostile", graph=greedy, regolden=False, version="3.0.0")
     good, bad, evil = (upload(product, "package.zip", zipped(one), kind="package")["package"] for one in (sound, wrong, hostile))
     early = activate(product, good)
     assert (early.status_code, early.json()["code"]) == (409, "model:not_validated")
@@ -90,7 +91,7 @@ def test_only_what_a_worker_has_proven_is_put_in_service(product: Stack, tmp_pat
     assert (refused.status_code, refused.json()["code"]) == (409, "model:validation_failed")
 
     report = judged(product, evil)
-    assert (report["state"], report["failure"]["code"]) == ("FAILED", "model:too_slow")
+    assert (report["state"], report["failure"]["code"]) == ("FAILED", "model:out_of_memory")
     assert activate(product, evil).status_code == 409
 
     def is_built() -> dict[str, Any] | None:
@@ -102,5 +103,11 @@ def test_only_what_a_worker_has_proven_is_put_in_service(product: Stack, tmp_pat
     assert installed["state"] == "INSTALLED", installed
     assert judged(product, installed["package"])["state"] == "PASSED"
     assert activate(product, installed["package"]).status_code == 200
+    started = time.monotonic()
+    back = product.client.post("/api/v1/deployments/default/rollback", json={"scope": "site", "reason": "because of tests"})
+    answer = product.submit([("view.png", png(square_image(row=50, column=10)))], image_laterality="R", view_position="MLO")
+    assert (back.status_code, time.monotonic() - started < 2) == (200, True)  # to the first submission that is pinned to it
+    job = product.wait_ended(answer.json()["job"]["id"])
+    assert (job["status"], job["package"]["digest"]) == ("SUCCEEDED", good)
     assert product.pids()["worker"] == worker
     assert psutil.pid_exists(worker)

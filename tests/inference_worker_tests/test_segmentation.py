@@ -164,9 +164,11 @@ def test_a_view_without_a_breast_has_no_figures(bench: Bench) -> None:
     (image,) = run(bench, png(np.zeros((512, 384), np.uint8)), preprocessing=profile).images
     assert image == ImageResult(
         image_id=image.image_id, assessment=image.assessment, cautions=image.cautions, preview_key=image.preview_key,
-        preview_rows=512, preview_columns=384,
+        preview_rows=512, preview_columns=384, input_statistics=image.input_statistics,
     )  # fmt: skip
     assert image.segmentations == ()
+    assert image.input_statistics is not None
+    assert image.input_statistics["tissue_share"] == 0.0
 
 
 def test_area_follows_the_scale_of_the_model_and_the_spacing() -> None:

@@ -21,6 +21,11 @@ TARGETS = ("normal", "benign", "malignant", "suspicion")
 SHARPNESS = 4.0
 # e^(4·18) is still a float32; a cell logit of 18 never occurs, and the plain sum is exact and cheap to differentiate
 CELL_LOGIT_CEILING = 18.0
+_NOTE = (
+    "A fixed difference-of-Gaussians stem feeds a small feature pyramid, trained from scratch; two maps, benign and malignant, "
+    "are supervised cell by cell with marked lesions; log-sum-exp pooling over the breast makes the image's logits from them. "
+    "“suspicion” explains the log-odds of abnormal against normal, and “normal” is its negation."
+)
 
 
 @keras.saving.register_keras_serializable(package="mammoserve")
@@ -99,4 +104,4 @@ def dog_fpn_build(*, input_shape: tuple[int, int, int] = INPUT_SHAPE, width: int
     logits = LogSumExpHead(name="logits")([cells, image[..., 1:2]])
     scores = TargetScores(name="scores")(logits)
     model = keras.Model(image, {"logits": logits, "scores": scores, "cam": cam, "cells": cells}, name="dog_fpn")
-    return ZooModel(architecture="dog-fpn", keras_model=model, input_shape=input_shape, classes=CLASSES, targets=TARGETS)
+    return ZooModel("dog-fpn", model, input_shape, CLASSES, TARGETS, note=_NOTE)

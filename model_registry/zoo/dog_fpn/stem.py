@@ -2,6 +2,9 @@
 
 A network trained from scratch on a few hundred films does not find blob filters by itself; given them, it learns. Not for
 training: nothing here has parameters.
+
+While training the same numbers come from slices and reshaped means: TensorFlow runs convolutions and pools over one channel so
+slowly that they would be most of a step. An exported graph has the convolutions, which serving engines run fast.
 """
 
 from __future__ import annotations
@@ -28,17 +31,45 @@ def gaussian_taps(sigma: float) -> np.ndarray:
     return (taps / taps.sum()).astype(np.float32)
 
 
-def _blur(image: Any, taps: np.ndarray) -> Any:
-    image = ops.conv(image, taps.reshape(-1, 1, 1, 1), padding="same")
-    return ops.conv(image, taps.reshape(1, -1, 1, 1), padding="same")
+class Pooled:
+    """Blurring and reducing one channel (N, rows, columns, 1) by convolutions and pools."""
+
+    def blur(self, image: Any, taps: np.ndarray) -> Any:
+        image = ops.conv(image, taps.reshape(-1, 1, 1, 1), padding="same")
+        return ops.conv(image, taps.reshape(1, -1, 1, 1), padding="same")
+
+    def average(self, image: Any, factor: int) -> Any:
+        return ops.average_pool(image, factor, strides=factor)
+
+    def maximum(self, image: Any, factor: int) -> Any:
+        return ops.max_pool(image, factor, strides=factor)
 
 
-def _average(image: Any, factor: int) -> Any:
-    return ops.average_pool(image, factor, strides=factor)
+class Sliced:
+    """The same numbers up to rounding, without convolutions and pools; rows and columns must divide by the factors."""
 
+    def blur(self, image: Any, taps: np.ndarray) -> Any:
+        radius = len(taps) // 2
+        for axis in (1, 2):
+            padded = ops.pad(image, [[radius, radius] if index == axis else [0, 0] for index in range(4)])
+            size = image.shape[axis]
+            image = sum(float(tap) * self._slice(padded, axis, start, size) for start, tap in enumerate(taps))
+        return image
 
-def _maximum(image: Any, factor: int) -> Any:
-    return ops.max_pool(image, factor, strides=factor)
+    def average(self, image: Any, factor: int) -> Any:
+        return ops.mean(self._blocks(image, factor), axis=(2, 4))[..., None]
+
+    def maximum(self, image: Any, factor: int) -> Any:
+        return ops.max(self._blocks(image, factor), axis=(2, 4))[..., None]
+
+    @staticmethod
+    def _slice(image: Any, axis: int, start: int, size: int) -> Any:
+        return image[:, start : start + size] if axis == 1 else image[:, :, start : start + size]
+
+    @staticmethod
+    def _blocks(image: Any, factor: int) -> Any:
+        rows, columns = image.shape[1:3]
+        return ops.reshape(image, (-1, rows // factor, factor, columns // factor, factor))
 
 
 def _box(image: Any) -> Any:
@@ -56,16 +87,17 @@ def _resize(image: Any, size_hw: tuple[int, int]) -> Any:
 class DogStem(keras.layers.Layer):
     """(N, rows, columns, 2: intensity v and breast mask m) → (N, rows/4, columns/4, 13). Rows and columns divide by 32."""
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        by: Pooled | Sliced = Sliced() if training else Pooled()
         rows, columns = inputs.shape[1:3]
         full, grid = (rows, columns), (rows // 4, columns // 4)
         v, m = inputs[..., 0:1], inputs[..., 1:2]
-        weight = _box(_average(m, 8)) + MASK_FLOOR
+        weight = _box(by.average(m, 8)) + MASK_FLOOR
         share = 1.0 - MASK_FLOOR / weight
         offset = (v - PIVOT) * m
-        centred8 = _box(_average(offset, 8)) / weight
+        centred8 = _box(by.average(offset, 8)) / weight
         mean8 = centred8 + PIVOT * share
-        square8 = _box(_average(offset * (v - PIVOT), 8)) / weight
+        square8 = _box(by.average(offset * (v - PIVOT), 8)) / weight
         # E[v²] − E[v]² written around a pivot: the same number without the cancellation that float32 does not forgive.
         spread8 = square8 - centred8 * centred8 + PIVOT * (MASK_FLOOR / weight) * (2.0 * centred8 + PIVOT * share)
         deviation8 = ops.sqrt(ops.maximum(spread8, 0.0) + VARIANCE_FLOOR)
@@ -75,23 +107,23 @@ class DogStem(keras.layers.Layer):
         bands = []
         level = n
         for index in range(LEVELS):
-            smooth = _blur(level, taps)
+            smooth = by.blur(level, taps)
             bands.append(level - smooth)
             if index < LEVELS - 1:
-                level = _average(smooth, 2)
+                level = by.average(smooth, 2)
         return ops.concatenate(
             [
-                _maximum(bands[0], 4) * 4.0,
-                _average(ops.abs(bands[0]), 4) * 8.0,
-                _maximum(bands[1], 2) * 4.0,
-                _average(ops.abs(bands[1]), 2) * 6.0,
-                _average(bands[1], 2) * 4.0,
+                by.maximum(bands[0], 4) * 4.0,
+                by.average(ops.abs(bands[0]), 4) * 8.0,
+                by.maximum(bands[1], 2) * 4.0,
+                by.average(ops.abs(bands[1]), 2) * 6.0,
+                by.average(bands[1], 2) * 4.0,
                 bands[2] * 3.0,
                 *(_resize(band, grid) * 3.0 for band in bands[3:]),
-                _average(n, 4),
-                _average(v - 0.5 * m, 4),
-                _average(mean * m, 4) - 0.5,
-                _average(m, 4),
+                by.average(n, 4),
+                by.average(v - 0.5 * m, 4),
+                by.average(mean * m, 4) - 0.5,
+                by.average(m, 4),
             ],
             axis=-1,
         )

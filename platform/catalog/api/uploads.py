@@ -155,7 +155,6 @@ def _form(text: str) -> dict[str, Any]:
 
 def _refusal(error: CodedError) -> Problem:
     """What is wrong with the file is the sender's to mend, whoever is responsible for a package that is in already."""
-    problem = Problem.for_coded_error(error)
-    if error.failure.responsibility is not Responsibility.SYSTEM and problem.status not in (400, 413):
-        problem.status = 413 if error.code == "model:too_large" else 422
-    return problem
+    if error.failure.responsibility is Responsibility.MODEL:
+        return Problem.for_coded_error(error, status=413 if error.code == "model:too_large" else 422)
+    return Problem.for_coded_error(error)

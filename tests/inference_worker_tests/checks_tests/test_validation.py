@@ -247,7 +247,7 @@ def endless(model: onnx.ModelProto) -> None:
     model.graph.initializer.append(numpy_helper.from_array(np.asarray(True), "true"))
 
 
-def _greedy(model: onnx.ModelProto) -> None:
+def greedy(model: onnx.ModelProto) -> None:
     """A tensor of gigabytes whose size depends on the image's values, so that no inspection can know it."""
     (image,) = [value.name for value in model.graph.input]
     output_becomes(
@@ -268,7 +268,7 @@ def _greedy(model: onnx.ModelProto) -> None:
     ("graph", "limits", "code"),
     [
         (endless, {"VALIDATION_SECONDS": "4"}, "model:too_slow"),
-        (_greedy, {"SESSION_MEMORY_LIMIT_MB": "16"}, "model:out_of_memory"),
+        (greedy, {"SESSION_MEMORY_LIMIT_MB": "16"}, "model:out_of_memory"),
     ],
 )
 def test_a_hostile_model_takes_nothing_but_its_own_process_down(

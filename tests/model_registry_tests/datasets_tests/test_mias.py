@@ -44,6 +44,7 @@ def test_labels_folds_and_circles_are_read_in_order(folder: Path) -> None:
     assert [image.image_id for image in images] == ["mdb001", "mdb002", "mdb059", "mdb144", "mdb212"]
     assert [image.label for image in images] == [1, 0, 2, 2, 1]
     assert [image.fold for image in images] == [1, 1, 2, 2, 0]
+    assert (images[0].density, images[0].finding) == ("fatty-glandular", "circumscribed mass")
     assert images[0].lesions == (LesionCircle(column=267.5, row=299.5, radius=98.5, label=1),)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,8 @@ def test_the_card_states_every_figure_its_limits_and_the_source(package: Package
         assert text in card
     assert manifest.intended_use.research_only
     assert "10.17863/CAM.105113" in card
+    listed = {entry.path for entry in manifest.files}
+    assert set(re.findall(r"\]\(([^)]+)\)", card)) == {path for path in listed if path.startswith("plots/")}
 
 
 def test_the_cross_validated_figures_pass_their_gates(package: Package) -> None:

@@ -26,6 +26,7 @@ from model_registry.building.golden import drawings
 from model_registry.packaging import Package
 from model_registry.packaging.profile import Channels, Clahe, Display, PreprocessingProfile, ProfileStep, Resize, Scale
 from model_registry.preprocessing import DecodedImage, image_decode
+from model_registry.preprocessing import golden as proof
 from tests.model_registry_tests.preprocessing_tests.reference_packages import LABELS, reference_package
 
 # one profile for each recipe and input variant; sizes of one recipe differ in nothing else
@@ -159,7 +160,7 @@ def png(pixels: np.ndarray) -> bytes:
 def test_a_wrong_polarity_is_noticed(
     packages: dict[str, Any], profile: str, decode: Callable[..., DecodedImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(golden, "image_decode", decode)
+    monkeypatch.setattr(proof, "image_decode", decode)
     assert refusal(*packages[profile]) == "model:golden_mismatch"
 
 
@@ -173,7 +174,7 @@ def test_swapped_colours_are_noticed_by_a_tinted_golden_input(
     package = reference_package(tmp_path / "package", profile, images=[("tinted.png", tinted)])
     run = session_run(package)
     assert refusal(package, run) == ""
-    monkeypatch.setattr(golden, "image_decode", red_and_blue_swapped)
+    monkeypatch.setattr(proof, "image_decode", red_and_blue_swapped)
     assert refusal(package, run) == "model:golden_mismatch"
 
 

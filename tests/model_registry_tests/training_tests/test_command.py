@@ -45,9 +45,16 @@ def test_a_package_comes_out_with_figures_card_and_the_command_that_made_it(trai
     assert manifest.provenance.training_data.endswith("24 images of 12 patients, 12 benign, 12 malignant")
     assert manifest.metrics
     assert all(metric.method.startswith("2-fold cross-validation by patient") for metric in manifest.metrics)
-    assert manifest.provenance.training_command in package.card_path.read_text()
+    card = package.card_path.read_text()
+    assert manifest.provenance.training_command in card
+    for heading in ("By class", "Confusion matrix", "Calibration of suspicion", "Make it again"):
+        assert f"## {heading}\n" in card
     listed = {entry.path for entry in manifest.files}
     assert {"training/config.json", "training/weights.npz", "training/history-fold-0.csv", "training/history-final.csv"} <= listed
+    plots = {f"plots/{name}.svg" for name in ("roc", "pr", "confusion", "reliability", "scores")}
+    assert plots <= listed
+    assert all(f"({plot})" in card for plot in plots)
+    assert str(trained) not in card
     assert str(trained) not in "".join(path.read_text() for path in (package.folder / "training").glob("*.[jc]s*"))
     assert len((trained / "out" / "drawn" / "out_of_fold.csv").read_text().splitlines()) == 25
 

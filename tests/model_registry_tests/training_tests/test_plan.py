@@ -44,7 +44,7 @@ def test_no_patient_is_on_both_sides_and_watched_ones_are_neither_trained_on_nor
     collection = collection_prepare(config, base=tmp_path, cache=tmp_path / "cache")
     parts = parts_plan(collection, config)
     assert [part.name for part in parts] == ["fold-0", "fold-1", "fold-2", "final"]
-    judged = []
+    judged: list[str] = []
     for part in parts:
         sides = [{sample.group for sample in side} for side in (part.training, part.watched, part.held_out)]
         assert not (sides[0] & sides[1])

@@ -34,6 +34,14 @@ def test_dog_fpn_has_a_third_of_a_million_parameters() -> None:
     assert shapes == {"logits": (None, 3), "scores": (None, 4), "cam": (None, 48, 32, 64), "cells": (None, 48, 32, 2)}
 
 
+def test_the_stem_says_the_same_by_slices_as_by_convolutions() -> None:
+    random = np.random.default_rng(0)
+    image = np.concatenate([small_image(spot=True), random.random((1, *SMALL), dtype=np.float32)])
+    stem = DogStem()
+    serving, training = (np.asarray(stem(image, training=flag)) for flag in (False, True))
+    np.testing.assert_allclose(training, serving, atol=1e-5 * np.abs(serving).max())
+
+
 def test_efficientnet_b2_has_the_published_head_and_count() -> None:
     built = efficientnet_build(variant="b2")
     assert built.parameters == 7_769_978

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
-from inference_worker.contract.queues import LEDGER_QUEUE, ORDER_QUEUES
+from inference_worker.contract.queues import LEDGER_QUEUE, MAINTENANCE_QUEUE, ORDER_QUEUES
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -89,8 +89,9 @@ def test_every_celery_app_named_exists_and_consumes_the_contracts_queues(service
         path = Path(*module.split(".")).with_suffix(".py")
         assert (ROOT / path).is_file() or (ROOT / "platform" / path).is_file(), module
         queues[name] = words[words.index("-Q") + 1]
-    assert queues == {"ledger": LEDGER_QUEUE, "worker-cpu": ",".join(ORDER_QUEUES), "worker-gpu": ",".join(ORDER_QUEUES)}
-    assert image_command("worker")[image_command("worker").index("-Q") + 1] == ",".join(ORDER_QUEUES)
+    consumed = ",".join((*ORDER_QUEUES, MAINTENANCE_QUEUE))
+    assert queues == {"ledger": LEDGER_QUEUE, "worker-cpu": consumed, "worker-gpu": consumed}
+    assert image_command("worker")[image_command("worker").index("-Q") + 1] == consumed
 
 
 def test_the_web_server_is_told_where_the_application_is() -> None:

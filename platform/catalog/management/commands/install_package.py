@@ -25,9 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("folder")
         parser.add_argument("--activate", metavar="NAME", help="point this deployment at the package")
         parser.add_argument("--site", metavar="SLUG", help="only for this site (default: for every site)")
-        parser.add_argument(
-            "--without-validation", action="store_true", help="ask no worker, so it cannot be activated"
-        )
+        parser.add_argument("--without-validation", action="store_true", help="ask no worker, so it cannot be activated")
         parser.add_argument("--reason", default="", help="why, for the deployment's history; needed with --activate")
 
     def handle(self, *args: Any, **options: Any) -> None:
