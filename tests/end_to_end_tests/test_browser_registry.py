@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(24
 
 DEPLOYMENT = "browser-registry"
 WHY = "because of tests"
-WORKER_LIMIT_MS = 60_000
+WORKER_LIMIT_MS = 120_000
 READER = ("browser-reader", "a long pass phrase for tests")
 PAGES = ("/models", "/deployments", "/monitoring", "/audit", "/models/compare", "/jobs/compare")
 
@@ -96,7 +96,7 @@ def proven(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[str,
         assert "FAILED" not in states
         return states == ["PASSED", "PASSED"]
 
-    wait_until(both, limit_seconds=60, what="both packages are proven", every_seconds=0.2)
+    wait_until(both, limit_seconds=120, what="both packages are proven", every_seconds=0.2)
     return digests[0], digests[1]
 
 
