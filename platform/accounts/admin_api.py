@@ -145,7 +145,7 @@ class UserPasswordView(APIView):
 def _user_or_404(request: Request, user_id: int) -> User:
     """A user whom the caller may change: a site's administrator has no hand in platform administrators."""
     by = caller(request)
-    user = users_administered_by(by).filter(pk=user_id).first() if user_id < 2**63 else None
+    user = users_administered_by(by).filter(pk=user_id).first() if 0 <= user_id < 2**63 else None
     if user is None:
         raise Http404
     if user.is_superuser:
@@ -199,10 +199,11 @@ class TokenListView(GenericAPIView):
     def post(self, request: Request) -> Response:
         by, given = caller(request), _given(shapes.TokenAddSerializer, request)
         owner = by
-        if given.pop("user", by.pk) != by.pk:
+        wanted = given.pop("user", by.pk)
+        if wanted != by.pk:
             if by.role != Role.ADMINISTRATOR:
                 raise Problem.for_status(403)
-            owner = _user_or_404(request, request.data["user"])
+            owner = _user_or_404(request, wanted)
         try:
             token, plain = administration.token_add(user=owner, by=by, **given)
         except ValidationError as error:

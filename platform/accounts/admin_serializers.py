@@ -11,7 +11,7 @@ from accounts.models import SHARE_WEIGHT_MAXIMUM, ApiToken, AuditEntry, Role, Si
 class UserSerializer(serializers.ModelSerializer):
     """A person. `must_change_password`: has not yet chosen a password since an administrator gave one."""
 
-    site = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+    site: serializers.SlugRelatedField = serializers.SlugRelatedField(slug_field="slug", read_only=True)
 
     class Meta:
         model = User
@@ -46,7 +46,7 @@ class PasswordSerializer(serializers.Serializer):
 class TokenSerializer(serializers.ModelSerializer):
     """A machine's credential, without its secret."""
 
-    user = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    user: serializers.SlugRelatedField = serializers.SlugRelatedField(slug_field="username", read_only=True)
 
     class Meta:
         model = ApiToken
@@ -97,8 +97,8 @@ class SiteChangeSerializer(serializers.ModelSerializer):
 class AuditEntrySerializer(serializers.ModelSerializer):
     """One change. `actor` null: the platform itself."""
 
-    actor = serializers.SlugRelatedField(slug_field="username", read_only=True)
-    site = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+    actor: serializers.SlugRelatedField = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    site: serializers.SlugRelatedField = serializers.SlugRelatedField(slug_field="slug", read_only=True)
 
     class Meta:
         model = AuditEntry

@@ -134,7 +134,7 @@ class RateLimited:
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         answer: Response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
-        given: HttpRequest = getattr(request, "_request", request)  # type: ignore[assignment]
+        given: HttpRequest = getattr(request, "_request", request)
         for name, value in getattr(given, "rate_limit_headers", {}).items():
             answer.setdefault(name, value)
         return answer

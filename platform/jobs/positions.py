@@ -16,8 +16,9 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
@@ -110,7 +111,8 @@ def _shares_read(queues: dict[str, _Queue]) -> None:
     for name in queues:
         turn = SiteTurn.objects.filter(queue=name, site=OuterRef("pk"))
         columns[f"turn_{name}"] = Subquery(turn.values("next_turn")[:1])
-    for row in Site.objects.filter(pk__in=sites).values("pk", "share_weight", **columns):
+    rows: Iterable[Any] = Site.objects.filter(pk__in=sites).values("pk", "share_weight", **columns)
+    for row in rows:
         for name, queue in queues.items():
             queue.shares[row["pk"]] = share_of(
                 clock=row[f"clock_{name}"] or 0, next_turn=row[f"turn_{name}"], weight=row["share_weight"]

@@ -88,7 +88,7 @@ def _queues(site: Site | None, now: datetime.datetime) -> list[dict[str, Any]]:
     waiting = OutboxMessage.objects.filter(done=False, queue__in=ORDER_QUEUES).order_by()
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in waiting.values("queue", "site", "site__slug").annotate(n=Count("*"), since=Min("not_before")):
-        rows[row["queue"]].append(row)
+        rows[row["queue"]].append(dict(row))
     found = []
     for queue in ORDER_QUEUES:
         since = min((row["since"] for row in rows[queue]), default=None)
