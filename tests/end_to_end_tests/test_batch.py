@@ -9,7 +9,7 @@ import sqlite3
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from inference_worker.contract.failures import CATALOGUE
 from model_registry.phantom import phantom_study
@@ -37,7 +38,7 @@ def impatient(tmp_path: Path) -> Iterator[Stack]:
 def mammogram(original: bytes, number: int, **changes: Any) -> bytes:
     """The view as the mammogram of case `number`; keywords set or (None) delete attributes."""
     dataset = pydicom.dcmread(io.BytesIO(original))
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3680043.10.98.{number}.1"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.826.0.1.3680043.10.98.{number}.1")
     dataset.StudyInstanceUID = f"1.2.826.0.1.3680043.10.98.{number}.2"
     dataset.PatientID = f"MRN-{number:05d}"
     for keyword, value in changes.items():
@@ -109,11 +110,11 @@ def test_a_batch_outlives_its_processes_and_nothing_is_lost_or_doubled(impatient
         list(threads.map(lambda item: upload(impatient, item[1], batch=batch["id"], custom_id=item[0]), files.items()))
     assert impatient.client.post(f"{batch['url']}/close").status_code == 202
 
-    def succeeded(number: int) -> bool:
-        return bool(batch_at(impatient, batch["url"])["request_counts"]["succeeded"] >= number)
+    def results(number: int) -> Callable[[], bool]:
+        return lambda: bool(batch_at(impatient, batch["url"])["request_counts"]["succeeded"] >= number)
 
     for reached, victim in ((4, "worker"), (20, "batches"), (30, "worker")):
-        wait_until(lambda reached=reached: succeeded(reached), limit_seconds=60, what=f"{reached} results", every_seconds=0.05)
+        wait_until(results(reached), limit_seconds=60, what=f"{reached} results", every_seconds=0.05)
         old_pid = impatient.kill(victim)
         impatient.wait_restarted(victim, old_pid=old_pid)
     old_web = impatient.kill("web")
