@@ -66,7 +66,7 @@ class _Rest:
 @functools.lru_cache(maxsize=4)
 def _client(url: str) -> redis.Redis | None:
     """The broker's Redis; None for another kind of broker."""
-    url = url.replace("redis+socket://", "unix://", 1)
+    url = url.replace("redis+socket://", "unix://", 1).replace("?virtual_host=", "?db=", 1)  # kombu's words for redis-py's
     if not url.startswith(("redis://", "rediss://", "unix://")):
         return None
     return redis.Redis.from_url(url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS)
