@@ -251,7 +251,7 @@ def test_start_and_success_cost_few_queries(make_job: Callable[..., Job]) -> Non
     message = [event("started", one), event("succeeded", one)]
     with CaptureQueriesContext(connection) as queries:
         events_apply(message)
-    assert len(_statements(queries)) <= 9  # one of them asks whether a batch has the job
+    assert len(_statements(queries)) <= 10  # one of them asks whether a batch has the job, one who is told of its end
     several = [make_job() for _ in range(10)]
     messages = [message for job in several for message in (event("started", job), event("succeeded", job))]
     with CaptureQueriesContext(connection) as queries:
