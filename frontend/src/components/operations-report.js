@@ -1,15 +1,23 @@
 /** The operators' dashboard from one answer of the API. Data in, nodes out; the figures are the server's. */
 import { h, styleSet } from '../dom.js';
 import { bytes, count, duration, percent } from '../format.js';
-import { locale, t, tOr } from '../strings/index.js';
+import { locale, plural, t, tOr } from '../strings/index.js';
 import { barChart } from './charts.js';
 import { badge } from './package-parts.js';
 import { dataTable, panel, timeNode } from './registry-page.js';
 
-const hourFormat = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' });
+const hourFormat = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const outcomes = ['succeeded', 'failed', 'cancelled'];
 const percentiles = ['p50', 'p95', 'p99'];
 const diskLowShare = 0.1;
+
+const kindWords = (kind) => tOr(`operations.kinds.${kind}`, kind);
+
+/** Kinds of which processes have reported once and none does now. One that was replaced by another of its kind is no loss. */
+function kindsMissing(processes) {
+  const alive = new Set(processes.filter((process) => process.alive).map(({ kind }) => kind));
+  return [...new Set(processes.map(({ kind }) => kind))].filter((kind) => !alive.has(kind));
+}
 
 const total = (hours, outcome) => hours.reduce((sum, hour) => sum + hour[outcome], 0);
 
@@ -26,6 +34,7 @@ function tiles(report) {
   const waiting = report.queues.reduce((sum, queue) => sum + queue.waiting, 0);
   const oldest = Math.max(...report.queues.map((queue) => queue.oldest_seconds ?? -1));
   const alive = report.processes.filter((process) => process.alive).length;
+  const missing = kindsMissing(report.processes);
   const failed = total(report.throughput, 'failed');
   const silent = report.processes.length - alive;
   return h(
@@ -39,9 +48,11 @@ function tiles(report) {
     tile(t('operations.runMedian'), duration(report.run_seconds.p50), {
       note: t('operations.p95Of', { time: duration(report.run_seconds.p95) }),
     }),
-    tile(t('operations.alive'), t('operations.aliveOf', { alive, all: report.processes.length }), {
-      note: silent ? t('operations.silent', { n: silent }) : t('operations.allAlive'),
-      tone: silent ? 'bad' : null,
+    tile(t('operations.alive'), count(alive), {
+      note: missing.length
+        ? t('operations.missing', { kinds: missing.map(kindWords).join(', ') })
+        : t(silent ? 'operations.everyKindAlive' : 'operations.allAlive'),
+      tone: missing.length ? 'bad' : null,
     }),
     tile(t('operations.diskFree'), bytes(report.storage.disk_free_bytes), {
       note: t('operations.diskOf', { size: bytes(report.storage.disk_total_bytes) }),
@@ -121,33 +132,47 @@ function failures({ failures: rows }, titles) {
   );
 }
 
+function processRow(process, missing) {
+  return [
+    [
+      h('span', { className: 'd-block' }, kindWords(process.kind)),
+      h('code', { className: 'operations__name' }, process.name),
+    ],
+    process.alive
+      ? badge('good', 'check', t('operations.isAlive'))
+      : badge(missing.includes(process.kind) ? 'bad' : 'quiet', 'xCircle', t('operations.isSilent')),
+    process.device ?? t('common.none'),
+    process.concurrency ? t('operations.busyOf', { n: process.active, of: process.concurrency }) : t('common.none'),
+    process.resident_memory_bytes ? bytes(process.resident_memory_bytes) : t('common.none'),
+    process.software_version ?? t('common.none'),
+    timeNode(process.last_seen_at),
+  ];
+}
+
 function processes({ processes: rows }) {
+  const missing = kindsMissing(rows);
+  const shown = rows.filter(({ alive, kind }) => alive || missing.includes(kind));
+  const gone = rows.filter((process) => !shown.includes(process));
+  const table = (caption, some) =>
+    dataTable({
+      caption,
+      columns: ['name', 'state', 'device', 'busy', 'memory', 'version', 'seen'].map((name) =>
+        t(`operations.processColumns.${name}`),
+      ),
+      rows: some.map((process) => processRow(process, missing)),
+    });
   return panel(
     { title: t('operations.processes') },
-    rows.length
-      ? dataTable({
-          caption: t('operations.processes'),
-          columns: ['name', 'state', 'device', 'busy', 'memory', 'version', 'seen'].map((name) =>
-            t(`operations.processColumns.${name}`),
-          ),
-          rows: rows.map((process) => [
-            [
-              h('span', { className: 'd-block' }, tOr(`operations.kinds.${process.kind}`, process.kind)),
-              h('code', { className: 'operations__name' }, process.name),
-            ],
-            process.alive
-              ? badge('good', 'check', t('operations.isAlive'))
-              : badge('bad', 'xCircle', t('operations.isSilent')),
-            process.device ?? t('common.none'),
-            process.concurrency
-              ? t('operations.busyOf', { n: process.active, of: process.concurrency })
-              : t('common.none'),
-            process.resident_memory_bytes ? bytes(process.resident_memory_bytes) : t('common.none'),
-            process.software_version ?? t('common.none'),
-            timeNode(process.last_seen_at),
-          ]),
-        })
+    shown.length
+      ? table(t('operations.processes'), shown)
       : h('p', { className: 'muted' }, t('operations.noProcesses')),
+    gone.length > 0 &&
+      h(
+        'details',
+        { className: 'more' },
+        h('summary', {}, plural('operations.gone', gone.length)),
+        table(t('operations.goneCaption'), gone),
+      ),
   );
 }
 

@@ -1,5 +1,6 @@
 /** Webhooks: where this site's events go, how each does. Their secrets are shown once. */
 import { admin } from '../admin-api.js';
+import { rowsNamed } from '../components/admin-list.js';
 import { connectionShow } from '../components/chrome.js';
 import { formAsk } from '../components/form-dialog.js';
 import {
@@ -48,7 +49,7 @@ function show({ results }) {
       ? h(
           'div',
           { className: 'card admin-list' },
-          dataTable({ caption: t('webhooks.heading'), columns, rows: results.map(row) }),
+          rowsNamed(dataTable({ caption: t('webhooks.heading'), columns, rows: results.map(row) })),
         )
       : emptyCard({
           title: t('webhooks.emptyTitle'),
