@@ -6,6 +6,7 @@ import { t } from './strings/index.js';
 const base = '/api/v1';
 let csrfToken = '';
 let unauthenticatedHandler = () => {};
+let passwordWantedHandler = () => {};
 
 /** An error the server explained (problem+json), or the nearest thing to it when it did not. */
 export class ApiProblem extends Error {
@@ -67,6 +68,11 @@ export const onUnauthenticated = (handler) => {
   unauthenticatedHandler = handler;
 };
 
+/** Called when the server wants a password of the person's own before anything else. */
+export const onPasswordWanted = (handler) => {
+  passwordWantedHandler = handler;
+};
+
 /** Seconds from a Retry-After header: a number or an HTTP date. Null when absent or unreadable. */
 export function retryAfterParse(header, now = Date.now()) {
   if (!header) return null;
@@ -106,6 +112,7 @@ function jsonParse(text) {
 export function refuse({ status, text, retryAfter, redirect = true }) {
   const problem = problemFrom({ status, body: jsonParse(text), retryAfterSeconds: retryAfterParse(retryAfter) });
   if (status === 401 && redirect) unauthenticatedHandler(problem);
+  if (problem.code === 'auth:password_change_required') passwordWantedHandler(problem);
   return problem;
 }
 

@@ -26,6 +26,16 @@ export function loginPath({ pathname, search }) {
   return `/login?${new URLSearchParams({ next: pathname + search, expired: '1' })}`;
 }
 
+/** Where a password of one's own is chosen, and where to go on from there. */
+export const passwordPath = ({ pathname, search }) =>
+  `/password?${new URLSearchParams({ next: pathname + search, required: '1' })}`;
+
+/** The id in “/webhooks/{id}”. Null when the address is another one. */
+export function webhookIdFrom(pathname) {
+  const found = /^\/webhooks\/([^/]+)\/?$/.exec(pathname);
+  return found ? decodeURIComponent(found[1]) : null;
+}
+
 export const modelPath = (digest) => `/models/${encodeURIComponent(digest)}`;
 export const modelsComparePath = (left, right) => `/models/compare?${new URLSearchParams({ left, right })}`;
 export const jobsComparePath = (left, right) => `/jobs/compare?${new URLSearchParams({ left, right })}`;

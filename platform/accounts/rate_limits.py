@@ -66,7 +66,8 @@ class _Rest:
 @functools.lru_cache(maxsize=4)
 def _client(url: str) -> redis.Redis | None:
     """The broker's Redis; None for another kind of broker."""
-    url = url.replace("redis+socket://", "unix://", 1).replace("?virtual_host=", "?db=", 1)  # kombu's words for redis-py's
+    # Kombu's name for a broker on a socket and for its database; redis-py has names of its own.
+    url = url.replace("redis+socket://", "unix://", 1).replace("?virtual_host=", "?db=", 1)
     if not url.startswith(("redis://", "rediss://", "unix://")):
         return None
     return redis.Redis.from_url(url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS)

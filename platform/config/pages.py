@@ -169,3 +169,50 @@ class AuditPage(_Page):
 
     file_name = "audit.html"
     for_administrators = True
+
+
+class PasswordPage(_Page):
+    """Choosing a password of one's own."""
+
+    file_name = "password.html"
+
+
+class TokensPage(_Page):
+    """API tokens: one's own, or for administrators the site's."""
+
+    file_name = "tokens.html"
+
+
+class PeoplePage(_Page):
+    """Who may sign in, and as what."""
+
+    file_name = "people.html"
+    for_administrators = True
+
+
+class WebhooksPage(_Page):
+    """Who is told of events."""
+
+    file_name = "webhooks.html"
+    for_administrators = True
+
+
+class WebhookPage(_Page):
+    """One webhook and its deliveries. Whether it exists for this site is the API's to say."""
+
+    file_name = "webhook.html"
+    for_administrators = True
+
+
+class SitesPage(_Page):
+    """Hospitals and their limits. The API shows them to platform administrators alone."""
+
+    file_name = "sites.html"
+    for_administrators = True
+
+
+class OperationsPage(_Page):
+    """How the platform does."""
+
+    file_name = "operations.html"
+    for_administrators = True

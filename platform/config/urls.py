@@ -46,6 +46,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("deployments/<slug:name>/agreement", pages.AgreementPage.as_view(), name="agreement-page"),
     path("monitoring", pages.MonitoringPage.as_view(), name="monitoring-page"),
     path("audit", pages.AuditPage.as_view(), name="audit-page"),
+    path("password", pages.PasswordPage.as_view(), name="password-page"),
+    path("tokens", pages.TokensPage.as_view(), name="tokens-page"),
+    path("people", pages.PeoplePage.as_view(), name="people-page"),
+    path("webhooks", pages.WebhooksPage.as_view(), name="webhooks-page"),
+    path("webhooks/<uuid:webhook_id>", pages.WebhookPage.as_view(), name="webhook-page"),
+    path("sites", pages.SitesPage.as_view(), name="sites-page"),
+    path("operations", pages.OperationsPage.as_view(), name="operations-page"),
 ]
 
 handler400 = "common.problems.bad_request"

@@ -2,10 +2,10 @@
 import Collapse from 'bootstrap/js/dist/collapse.js';
 import Dropdown from 'bootstrap/js/dist/dropdown.js';
 
-import { api, onUnauthenticated } from '../api.js';
+import { api, onPasswordWanted, onUnauthenticated } from '../api.js';
 import { byId, textSet } from '../dom.js';
-import { loginPath } from '../navigation.js';
-import { isAdministrator } from '../rights.js';
+import { loginPath, passwordPath } from '../navigation.js';
+import { administersEverySite, isAdministrator } from '../rights.js';
 import { t } from '../strings/index.js';
 import { themeSwitchAttach } from '../theme.js';
 import { toast, toastCarried, toastCarry, toastProblem } from './toasts.js';
@@ -35,12 +35,16 @@ function accountShow(session) {
   if (isAdministrator(session)) {
     for (const node of document.querySelectorAll('[data-administrators]')) node.removeAttribute('hidden');
   }
+  if (administersEverySite(session)) {
+    for (const node of document.querySelectorAll('[data-every-site]')) node.removeAttribute('hidden');
+  }
 }
 
 /** Prepares the page; resolves to the session, or never when the browser is on its way to the login page. */
 export async function chromeStart() {
   crashReporterAttach();
   onUnauthenticated(toLogin);
+  onPasswordWanted(() => location.assign(passwordPath(location)));
   themeSwitchAttach(byId('theme-switch'));
   Dropdown.getOrCreateInstance(byId('account-toggle'));
   const menu = byId('menu');

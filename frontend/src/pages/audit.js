@@ -36,6 +36,20 @@ const actions = [
   'job.rerun',
   'job.replay',
   'alert.acknowledge',
+  'user.create',
+  'user.change',
+  'user.reset_password',
+  'user.change_password',
+  'token.create',
+  'token.revoke',
+  'site.create',
+  'site.change',
+  'webhook.create',
+  'webhook.update',
+  'webhook.rotate',
+  'webhook.delete',
+  'webhook.disable',
+  'webhook.replay',
 ];
 const search = new URLSearchParams(location.search);
 const filters = Object.fromEntries(['action', 'actor', 'since'].map((name) => [name, search.get(name) ?? '']));

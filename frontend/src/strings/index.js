@@ -1,11 +1,12 @@
 /** Looks strings up in the catalogue. A missing key is an error, so that a page never shows a bare key or an empty label. */
+import { enAdministration } from './en-administration.js';
 import { enBatches } from './en-batches.js';
 import { enDeployments } from './en-deployments.js';
 import { enRegistry } from './en-registry.js';
 import { en } from './en.js';
 import { enViewer } from './en-viewer.js';
 
-const catalogue = { ...en, ...enBatches, ...enRegistry, ...enDeployments, viewer: enViewer };
+const catalogue = { ...en, ...enAdministration, ...enBatches, ...enRegistry, ...enDeployments, viewer: enViewer };
 
 /** `t('worklist.attempt', { n: 2, max: 3 })`: the string at that path, `{n}` filled in. Throws RangeError on an unknown path. */
 export function t(path, values = {}) {

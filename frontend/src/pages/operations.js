@@ -1,0 +1,51 @@
+/** Operations: how the platform does, followed live. */
+import { admin } from '../admin-api.js';
+import { connectionShow } from '../components/chrome.js';
+import { operationsReport } from '../components/operations-report.js';
+import { contentShow, headShow, problemShow, registryStart } from '../components/registry-page.js';
+import { h } from '../dom.js';
+import { pollingCreate } from '../polling.js';
+import { administersEverySite } from '../rights.js';
+import { t } from '../strings/index.js';
+
+const everySeconds = 5;
+const place = h('div', { className: 'stack' });
+let titles = new Map();
+
+/** Where a person is on the page, so that a new drawing leaves them there: opened parts, scrolled tables, focus. */
+function placeKeep() {
+  const details = () => [...place.querySelectorAll('details')];
+  const regions = () => [...place.querySelectorAll('[role=region], summary, a')];
+  const open = details().map((node) => node.open);
+  const scrolled = regions().map((node) => node.scrollLeft);
+  const focused = regions().indexOf(document.activeElement);
+  return () => {
+    details().forEach((node, index) => {
+      node.open = open[index] ?? false;
+    });
+    regions().forEach((node, index) => {
+      node.scrollLeft = scrolled[index] ?? 0;
+    });
+    if (focused >= 0) regions()[focused]?.focus({ preventScroll: true });
+  };
+}
+
+const poll = pollingCreate({
+  fetcher: (options) => admin.operationsRead(options),
+  onData: (report) => {
+    const placeBack = placeKeep();
+    place.replaceChildren(...operationsReport(report, { titles }));
+    placeBack();
+  },
+  onState: (state) => connectionShow(state, poll.refresh),
+  onFatal: problemShow,
+  delaySeconds: () => everySeconds,
+});
+
+registryStart(async (session) => {
+  headShow({ lead: t(administersEverySite(session) ? 'operations.lead' : 'operations.leadOfSite') });
+  const { data } = await admin.failuresList();
+  titles = new Map(data.results.map(({ code, title }) => [code, title]));
+  contentShow(place);
+  poll.start();
+});
