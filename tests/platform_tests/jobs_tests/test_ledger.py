@@ -256,7 +256,7 @@ def test_start_and_success_cost_few_queries(make_job: Callable[..., Job]) -> Non
     messages = [message for job in several for message in (event("started", job), event("succeeded", job))]
     with CaptureQueriesContext(connection) as queries:
         events_apply(messages)
-    assert len(_statements(queries)) <= 8 + len(several)
+    assert len(_statements(queries)) <= 9 + len(several)
     assert set(Job.objects.values_list("status", flat=True)) == {"SUCCEEDED"}
 
 
