@@ -125,7 +125,7 @@ const tokens = adminListCreate({
             'aria-label': t('tokens.revokeOf', { name: token.name }),
             onClick: () => revoke(token),
           })
-        : t('common.none'),
+        : null,
     ],
   }),
   empty: () => ({
