@@ -148,5 +148,8 @@ registryStart(async (given) => {
   });
   await tokens.read();
   contentShow(tokens.node);
-  if (new URLSearchParams(location.search).has('new')) add();
+  if (new URLSearchParams(location.search).has('new')) {
+    history.replaceState(null, '', '/tokens'); // a page read again does not ask again
+    add();
+  }
 });
