@@ -46,7 +46,8 @@ HEADINGS = {
 }
 #: Holds for every line, so it says nothing; what narrows a line further stays.
 COMMON_MARKER = re.compile(
-    r"python_full_version < '3\.14'|sys_platform == 'linux'|implementation_name == 'cpython'|platform_python_implementation == 'CPython'"
+    r"python_full_version < '3\.14'|sys_platform == 'linux'|implementation_name == 'cpython'"
+    r"|platform_python_implementation == 'CPython'"
 )
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from django.contrib.auth import update_session_auth_hash
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404
-from django.utils.dateparse import parse_datetime
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -21,7 +20,7 @@ from rest_framework.views import APIView
 from accounts import admin_serializers as shapes
 from accounts import administration
 from accounts.callers import caller, platform_administrator_required
-from accounts.models import ApiToken, AuditEntry, Role, Site, User
+from accounts.models import ApiToken, Role, Site, User
 from accounts.permissions import CanAdminister, CanRead
 from accounts.throttling import login_failed, login_guard
 from common.openapi import PROBLEM_CONFLICT
@@ -282,52 +281,3 @@ class SiteDetailView(APIView):
         except administration.LastAdministrator as error:
             raise _last() from error
         return Response(shapes.SiteSerializer(site).data)
-
-
-class AuditView(GenericAPIView):
-    """Who changed what, newest first."""
-
-    permission_classes = [CanAdminister]
-    serializer_class = shapes.AuditEntrySerializer
-    pagination_class = ByTime
-    queryset = AuditEntry.objects.none()
-
-    @extend_schema(
-        operation_id="audit_list", summary="The audit", tags=_TAGS, responses=shapes.AuditEntrySerializer(many=True),
-        parameters=[
-            OpenApiParameter("actor", str, description="User name."),
-            OpenApiParameter("action", str, description="Such as user.change, or the area alone: user."),
-            OpenApiParameter("since", str, description="ISO 8601 with its offset."),
-            OpenApiParameter("until", str, description="ISO 8601 with its offset."),
-        ],
-    )  # fmt: skip
-    def get(self, request: Request) -> Response:
-        user, asked = caller(request), request.query_params
-        rows = AuditEntry.objects.select_related("actor", "site")
-        if not user.is_superuser:
-            rows = rows.filter(site=user.site)
-        if actor := asked.get("actor"):
-            rows = rows.filter(actor__username=_plain("actor", actor))
-        if action := asked.get("action"):
-            rows = rows.filter(Q(action=_plain("action", action)) | Q(action__startswith=f"{action}."))
-        if since := asked.get("since"):
-            rows = rows.filter(at__gte=_moment("since", since))
-        if until := asked.get("until"):
-            rows = rows.filter(at__lt=_moment("until", until))
-        return self.get_paginated_response(shapes.AuditEntrySerializer(self.paginate_queryset(rows), many=True).data)
-
-
-def _plain(name: str, text: str) -> str:
-    if "\x00" in text or len(text) > 150:
-        raise CodedError("input:invalid_field", f"{name}: plain text")
-    return text
-
-
-def _moment(name: str, text: str) -> Any:
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise CodedError("input:invalid_field", f"{name}: a moment with its offset, such as 2026-03-01T00:00:00Z")
-    return found

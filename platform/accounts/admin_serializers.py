@@ -5,7 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from accounts.administration import SITE_FIELDS
-from accounts.models import SHARE_WEIGHT_MAXIMUM, ApiToken, AuditEntry, Role, Site, User
+from accounts.models import SHARE_WEIGHT_MAXIMUM, ApiToken, Role, Site, User
 
 
 class UserSerializer(serializers.ModelSerializer):
@@ -92,15 +92,3 @@ class SiteChangeSerializer(serializers.ModelSerializer):
         model = Site
         fields = list(SITE_FIELDS)
         extra_kwargs = {"name": {"required": False}, "is_active": {"required": False}}
-
-
-class AuditEntrySerializer(serializers.ModelSerializer):
-    """One change. `actor` null: the platform itself."""
-
-    actor: serializers.SlugRelatedField = serializers.SlugRelatedField(slug_field="username", read_only=True)
-    site: serializers.SlugRelatedField = serializers.SlugRelatedField(slug_field="slug", read_only=True)
-
-    class Meta:
-        model = AuditEntry
-        fields = ["id", "at", "actor", "site", "action", "subject", "detail"]
-        read_only_fields = fields

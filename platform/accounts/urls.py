@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from accounts import admin_api as api
+from accounts import audit_api
 
 urlpatterns = [
     path("api/v1/session/password", api.OwnPasswordView.as_view(), name="session-password"),
@@ -15,5 +16,6 @@ urlpatterns = [
     path("api/v1/tokens/<uuid:token_id>", api.TokenDetailView.as_view(), name="token"),
     path("api/v1/sites", api.SiteListView.as_view(), name="sites"),
     path("api/v1/sites/<slug:slug>", api.SiteDetailView.as_view(), name="site"),
-    path("api/v1/audit", api.AuditView.as_view(), name="audit"),
+    path("api/v1/audit", audit_api.AuditListView.as_view(), name="audit"),
+    path("api/v1/audit/export", audit_api.AuditExportView.as_view(), name="audit-export"),
 ]

@@ -20,7 +20,7 @@ def rows_insert(rows: Sequence[models.Model]) -> None:
         return
     fields = rows[0]._meta.concrete_fields
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
+    columns = ", ".join(quote(field.column or field.name) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     statement = f"INSERT INTO {quote(rows[0]._meta.db_table)} ({columns}) VALUES ({places})"  # noqa: S608 names of our own model
     with connection.cursor() as cursor:

@@ -37,9 +37,8 @@ CLAIM_SECONDS = 60.0
 TRIES_MAXIMUM = 5
 _PAUSE_FIRST_SECONDS, _PAUSE_MAXIMUM_SECONDS = 1.0, 60.0
 #: No fault of the item's, and nothing the sender could mend: it waits for somebody else.
-_WAITS_FOR_OTHERS = frozenset(
-    {"model:none_deployed", "model:package_missing", "input:quota_queued_jobs", "input:quota_studies_per_day", "input:quota_storage"}
-)
+_QUOTAS = {"input:quota_queued_jobs", "input:quota_studies_per_day", "input:quota_storage"}
+_WAITS_FOR_OTHERS = frozenset({"model:none_deployed", "model:package_missing", *_QUOTAS})
 
 
 def items_claim(*, batch: Batch, limit: int) -> list[uuid.UUID]:

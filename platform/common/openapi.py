@@ -42,7 +42,7 @@ def problems_describe(result: dict[str, Any], generator: Any, request: Any, publ
         for operation in operations.values():
             responses = operation.get("responses", {})
             for status, response in responses.items():
-                if status[0] in "45" and "content" in response:
+                if status[0] in "45":
                     response["content"] = _PROBLEM
             responses.setdefault("default", _ANY_OTHER)
     return result

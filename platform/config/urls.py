@@ -7,7 +7,6 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.api import SessionView
-from accounts.audit_api import AuditExportView, AuditListView
 from config import pages
 
 
@@ -19,8 +18,6 @@ def healthz(request: HttpRequest) -> JsonResponse:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("api/v1/session", SessionView.as_view(), name="session"),
-    path("api/v1/audit", AuditListView.as_view(), name="audit"),
-    path("api/v1/audit/export", AuditExportView.as_view(), name="audit-export"),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
     path(
         "api/v1/docs",

@@ -65,10 +65,13 @@ def page_open(browser: Browser, stack: Stack, *, size: tuple[int, int], theme: s
 
 
 def result_open(page: Page, job_id: str) -> Page:
-    """The job's page with every picture of it loaded."""
+    """The job's page with every picture of it loaded, and full pixels on every view that is seen."""
     page.goto(f"/jobs/{job_id}")
     page.wait_for_selector(".viewer")
     wait_for(page, "[...document.images].every((image) => image.complete)")
+    page.wait_for_timeout(500)  # views near the window begin to load their full pixels, and only those
+    wait_for(page, "document.querySelectorAll('.stage[data-state=loading]').length === 0")
+    page.wait_for_timeout(500)
     return page
 
 

@@ -118,7 +118,9 @@ def colour_on(page: Page) -> int:
     return int(
         page.evaluate(
             """() => [...document.querySelectorAll('.stage__picture')].reduce((sum, canvas) => {
-              const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+              const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+              copy.drawImage(canvas, 0, 0);
+              const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
               let coloured = 0;
               for (let at = 0; at < data.length; at += 4) {
                 const [red, green, blue] = [data[at], data[at + 1], data[at + 2]];

@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
+from accounts.rate_limits import RateLimited
 from batches.api.documents import batch_document, batch_has_ended, batch_url, item_document
 from batches.api.serializers import (
     BatchItemSerializer,
@@ -37,6 +38,7 @@ from common.conditional import conditional_response, etag_for
 from common.parsers import LargeJSONParser
 from common.problems import Problem
 from jobs.api.serializers import ProblemSerializer
+from jobs.api.study_views import TOO_MANY
 
 NOT_FOUND = OpenApiResponse(ProblemSerializer, description="No such object at your site.")
 REFUSED = OpenApiResponse(
@@ -130,7 +132,7 @@ class BatchFilter(filters.FilterSet):
     search = filters.CharFilter(field_name="name", lookup_expr="icontains", max_length=100)
 
 
-class BatchListView(GenericAPIView):
+class BatchListView(RateLimited, GenericAPIView):
     """Make a batch, or list the site's batches, newest first."""
 
     parser_classes = [ManifestParser]
@@ -156,7 +158,7 @@ class BatchListView(GenericAPIView):
         summary="Make a batch",
         tags=["batches"],
         request=ManifestSerializer,
-        responses={202: BatchSerializer, 400: REFUSED, 413: TOO_LARGE},
+        responses={202: BatchSerializer, 400: REFUSED, 413: TOO_LARGE, 429: TOO_MANY},
     )
     def post(self, request: Request) -> Response:
         user = caller(request)
@@ -204,7 +206,7 @@ class ItemFilter(filters.FilterSet):
         return items_with_failure(items, value)
 
 
-class BatchItemsView(GenericAPIView):
+class BatchItemsView(RateLimited, GenericAPIView):
     """Items of a batch, in the order of its manifest; more of them while it is open."""
 
     parser_classes = [ManifestParser]
@@ -236,7 +238,7 @@ class BatchItemsView(GenericAPIView):
         summary="Add items to an open batch",
         tags=["batches"],
         request=ManifestPartSerializer,
-        responses={202: BatchSerializer, 400: REFUSED, 404: NOT_FOUND, 409: CONFLICT, 413: TOO_LARGE},
+        responses={202: BatchSerializer, 400: REFUSED, 404: NOT_FOUND, 409: CONFLICT, 413: TOO_LARGE, 429: TOO_MANY},
     )
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
         batch_or_404(request, batch_id)

@@ -143,7 +143,7 @@ class ReasonSerializer(serializers.Serializer):
     reason = serializers.CharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM, help_text="Why; the audit keeps it.")
 
 
-class UploadSerializer(serializers.Serializer):
+class PackageUploadSerializer(serializers.Serializer):
     """Something an administrator sent. `state` BUILDING: an inference worker makes a package of the ONNX file."""
 
     id = serializers.UUIDField()
@@ -202,4 +202,4 @@ class UploadRequestSerializer(serializers.Serializer):
 
 
 class UploadsSerializer(serializers.Serializer):
-    results = UploadSerializer(many=True)
+    results = PackageUploadSerializer(many=True)

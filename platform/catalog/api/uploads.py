@@ -61,8 +61,8 @@ class UploadsView(APIView):
         tags=_TAGS,
         request={"multipart/form-data": shapes.UploadRequestSerializer},
         responses={
-            201: OpenApiResponse(shapes.UploadSerializer, description="Installed; its validation is under way."),
-            202: OpenApiResponse(shapes.UploadSerializer, description="An inference worker builds the package."),
+            201: OpenApiResponse(shapes.PackageUploadSerializer, description="Installed; its validation is under way."),
+            202: OpenApiResponse(shapes.PackageUploadSerializer, description="An inference worker builds the package."),
             400: _REFUSED,
             413: _REFUSED,
             422: _REFUSED,
@@ -97,7 +97,7 @@ class UploadDetailView(APIView):
         operation_id="package_uploads_retrieve",
         summary="One upload",
         tags=_TAGS,
-        responses={200: shapes.UploadSerializer, 404: OpenApiResponse(OpenApiTypes.OBJECT, description="No such upload.")},
+        responses={200: shapes.PackageUploadSerializer, 404: OpenApiResponse(OpenApiTypes.OBJECT, description="No such upload.")},
     )
     def get(self, request: Request, upload_id: uuid.UUID) -> Response:
         upload = uploads_listed().filter(pk=upload_id).first()

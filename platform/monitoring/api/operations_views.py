@@ -32,7 +32,7 @@ class FailureCountSerializer(serializers.Serializer):
     jobs = serializers.IntegerField()
 
 
-class PercentilesSerializer(serializers.Serializer):
+class WaitingPercentilesSerializer(serializers.Serializer):
     """Of `jobs` jobs of the last 24 hours, in seconds; null without any."""
 
     jobs = serializers.IntegerField()
@@ -85,8 +85,8 @@ class StorageSerializer(serializers.Serializer):
 class OperationsSerializer(serializers.Serializer):
     throughput = HourSerializer(many=True)
     failures = FailureCountSerializer(many=True)
-    run_seconds = PercentilesSerializer()
-    wait_seconds = PercentilesSerializer()
+    run_seconds = WaitingPercentilesSerializer()
+    wait_seconds = WaitingPercentilesSerializer()
     queues = QueueSerializer(many=True)
     processes = ProcessSerializer(many=True)
     in_service = InServiceSerializer(many=True)

@@ -38,7 +38,7 @@ def judge(tmp_path: Path) -> Iterator[Callable[..., CheckReport]]:
     """Validates a package on a bench of its own."""
     benches: list[Bench] = []
 
-    def run(package: Package, *, bench: dict[str, str] | None = None, **more: Any) -> CheckReport:
+    def run(package: Package, *, bench: dict[str, Any] | None = None, **more: Any) -> CheckReport:
         benches.append(Bench(tmp_path / f"bench-{len(benches)}", **(bench or {})))
         benches[-1].package_store(package)
         return validation_run(order_of(package), packages=benches[-1].packages, settings=benches[-1].settings, **more)
@@ -168,7 +168,7 @@ def test_wrong_golden_answers_fail_the_golden_item_alone(sound: Package, tmp_pat
 
 def shifted_bias(model: onnx.ModelProto) -> None:
     (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "b3"]
-    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32([0.5, 0, 0]), "b3"))
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.array([0.5, 0, 0], np.float32), "b3"))
 
 
 @pytest.mark.parametrize("method", ["hires-cam", "layer-cam"])

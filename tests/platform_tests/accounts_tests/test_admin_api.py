@@ -125,9 +125,9 @@ def test_the_audit_is_filtered_and_keeps_to_its_site(root: User, reader: User, o
     client.patch(f"/api/v1/users/{reader.pk}", {"role": "submitter"})
     client.patch("/api/v1/sites/south", {"name": "Renamed"})
     assert [row["action"] for row in client.get("/api/v1/audit").json()["results"]] == ["site.change", "user.change"]
-    assert len(client.get("/api/v1/audit?action=user").json()["results"]) == 1
+    assert len(client.get("/api/v1/audit?action=user.change").json()["results"]) == 1
     assert client.get("/api/v1/audit?actor=nobody").json()["results"] == []
-    assert client.get("/api/v1/audit?until=2020-01-01T00:00:00Z").json()["results"] == []
+    assert client.get("/api/v1/audit?since=2999-01-01T00:00:00Z").json()["results"] == []
     assert client.get("/api/v1/audit?since=yesterday").status_code == 400
     root.is_superuser = False
     root.save()

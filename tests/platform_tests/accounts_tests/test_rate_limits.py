@@ -26,7 +26,7 @@ def redis_server() -> Iterator[Any]:
 @pytest.fixture
 def limited(redis_server: Any, settings: Any) -> Any:
     redis_server.flushall()
-    settings.BROKER_URL = f"redis+socket://{redis_server.socket_file}"
+    settings.BROKER_URL = f"redis+socket://{redis_server.socket_file}?virtual_host=0"  # as the launcher writes it
     settings.RATE_LIMIT_PER_TOKEN, settings.RATE_LIMIT_PER_SITE = 3, 5
     rate_limits._Rest.until = 0.0
     return redis_server

@@ -118,8 +118,8 @@ def work() -> Callable[..., None]:
         for item in items:
             job = item.job
             assert job is not None
-            kind, fields = ("failed", {"failure_code": code}) if item.custom_id in fail else ("succeeded", {})
-            events_apply([event("started", job), event(kind, job, **fields)])
+            ended = event("failed", job, failure_code=code) if item.custom_id in fail else event("succeeded", job)
+            events_apply([event("started", job), ended])
 
     return run
 

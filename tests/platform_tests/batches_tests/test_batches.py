@@ -31,7 +31,7 @@ def _parts(deployment: Any, redis_broker: Any) -> None:
 def lines_of(api: APIClient, batch_id: str, query: str = "") -> list[dict[str, Any]]:
     answer = api.get(f"/api/v1/batches/{batch_id}/results{query}")
     assert answer.status_code == 200
-    return [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    return [json.loads(line) for line in answer.getvalue().splitlines()]
 
 
 def create(api: APIClient, **manifest: Any) -> dict[str, Any]:
@@ -405,7 +405,9 @@ def test_heatmaps_come_as_a_zip_with_an_index(api, store, upload_of, mammograms,
     ]
     batch = create(api, items=items, auto_start=True)
     finish()
-    overlay = Job.objects.get(pk=BatchItem.objects.get(custom_id="ward/7:a").job_id).result.payload["images"][0]["heatmaps"][0]
+    job = BatchItem.objects.get(custom_id="ward/7:a").job
+    assert job is not None
+    overlay = job.result.payload["images"][0]["heatmaps"][0]
     store.put_bytes(overlay["overlay_key"], b"\x89PNG overlay")
 
     answer = api.get(f"{batch['url']}/heatmaps")

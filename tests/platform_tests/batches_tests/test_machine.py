@@ -149,7 +149,8 @@ class BatchMachine(RuleBasedStateMachine):
         assert len({item.job_id for item in items}) == len({item.study_id for item in items}) == len(items)
         assert Study.objects.count() == self.studies_before + len(items)
         for item in items:
-            job = Job.objects.get(pk=item.job_id)
+            job = item.job
+            assert job is not None
             if item.status != ItemStatus.PENDING:
                 assert item.status in (job.status.lower(), ItemStatus.CANCELLED)
 

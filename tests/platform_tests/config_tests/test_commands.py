@@ -42,7 +42,7 @@ def test_a_loop_is_alive_while_it_writes_its_heartbeat(age_seconds: int, alive: 
     if alive:
         call_command("check_alive", "ledger", stdout=io.StringIO())
     else:
-        with pytest.raises(CommandError, match="silent for 3600 s"):
+        with pytest.raises(CommandError, match=r"silent for 36\d\d s"):
             call_command("check_alive", "ledger")
 
 

@@ -251,12 +251,12 @@ def test_start_and_success_cost_few_queries(make_job: Callable[..., Job]) -> Non
     message = [event("started", one), event("succeeded", one)]
     with CaptureQueriesContext(connection) as queries:
         events_apply(message)
-    assert len(_statements(queries)) <= 9  # one of them asks whether a batch has the job
+    assert len(_statements(queries)) <= 10  # one of them asks whether a batch has the job, one who is told of its end
     several = [make_job() for _ in range(10)]
     messages = [message for job in several for message in (event("started", job), event("succeeded", job))]
     with CaptureQueriesContext(connection) as queries:
         events_apply(messages)
-    assert len(_statements(queries)) <= 8 + len(several)
+    assert len(_statements(queries)) <= 9 + len(several)
     assert set(Job.objects.values_list("status", flat=True)) == {"SUCCEEDED"}
 
 

@@ -17,6 +17,7 @@ WORKER_CPU = "inference_worker/requirements-cpu.txt"
 WORKER_GPU = "inference_worker/requirements-gpu.txt"
 SERVING = (PLATFORM, WORKER_CPU, WORKER_GPU)
 OURS = {
+    "mammoserve_client",
     "accounts",
     "catalog",
     "common",
