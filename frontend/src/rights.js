@@ -2,6 +2,9 @@
 
 export const isAdministrator = (session) => session.user?.role === 'administrator';
 
+/** Whether the person may send studies, cancel and retry. */
+export const maySubmit = (session) => ['submitter', 'administrator'].includes(session.user?.role);
+
 /** Whether the person may change what serves every site. */
 export const administersEverySite = (session) => Boolean(session.user?.administers_every_site);
 

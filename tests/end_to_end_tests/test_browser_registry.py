@@ -39,7 +39,10 @@ DEPLOYMENT = "browser-registry"
 WHY = "because of tests"
 WORKER_LIMIT_MS = 120_000
 READER = ("browser-reader", "a long pass phrase for tests")
-PAGES = ("/models", "/deployments", "/monitoring", "/audit", "/models/compare", "/jobs/compare")
+PAGES = (
+    "/models", "/deployments", "/monitoring", "/audit", "/models/compare", "/jobs/compare",
+    "/people", "/webhooks", "/sites", "/operations",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +209,7 @@ def test_who_is_no_administrator_finds_neither_links_nor_pages(registry_browser:
     page.locator("#password").fill(password)
     page.locator("#login-submit").click()
     expect(page.locator("#account")).to_be_visible()
-    for place in ("Models", "Deployments", "Monitoring", "Audit"):
+    for place in ("Models", "Deployments", "Monitoring", "Administration"):
         expect(page.get_by_role("link", name=place)).to_have_count(0)
     expect(page.locator(".worklist__select")).to_have_count(0)
     assert {address: context.request.get(address).status for address in PAGES} == dict.fromkeys(PAGES, 403)
@@ -249,6 +252,11 @@ def test_no_page_of_the_registry_has_a_violation_that_axe_can_find(
         "agreement": (f"/deployments/{DEPLOYMENT}/agreement?scope=site", ".metric-tiles"),
         "monitoring": (f"/monitoring?name={DEPLOYMENT}&scope=site", "#content .panel, #content .empty"),
         "audit": ("/audit", ".audit"),
+        "people": ("/people", ".admin-list"),
+        "tokens": ("/tokens", ".admin-list"),
+        "webhooks": ("/webhooks", "#content .empty, .admin-list"),
+        "operations": ("/operations", ".chart"),
+        "password": ("/password", ".password-form"),
         "job-compare": (f"/jobs/compare?left={seeded.job}&right={seeded.rerun}", ".pairs"),
         "job": (f"/jobs/{seeded.job}", ".replay"),
         "deployments": ("/deployments", ".workers"),

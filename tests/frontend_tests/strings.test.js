@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { enAdministration } from '@/strings/en-administration.js';
 import { enDeployments } from '@/strings/en-deployments.js';
 import { enRegistry } from '@/strings/en-registry.js';
 import { en } from '@/strings/en.js';
+import { enWorklist } from '@/strings/en-worklist.js';
 import { plural, t } from '@/strings/index.js';
 
 /** The text of every file that asks for strings. */
@@ -65,14 +67,16 @@ it('holds no string that nothing asks for', () => {
     literals.has(path) ||
     patterns.some((pattern) => pattern.test(path)) ||
     endings.some((ending) => path.endsWith(ending) && literals.has(path.slice(0, -ending.length)));
-  const catalogues = [en, enRegistry, enDeployments];
+  const catalogues = [en, enAdministration, enRegistry, enDeployments, enWorklist];
   const paths = catalogues.flatMap((catalogue) => pathsOf(catalogue));
   expect(paths.length).toBeGreaterThan(500);
   expect(paths.filter((path) => !asked(path))).toEqual([]);
 });
 
 it('gives no area to two catalogues, of which one would hide the other', () => {
-  const areas = [en, enRegistry, enDeployments].flatMap((catalogue) => Object.keys(catalogue));
+  const areas = [en, enAdministration, enRegistry, enDeployments, enWorklist].flatMap((catalogue) =>
+    Object.keys(catalogue),
+  );
   expect(areas).toEqual([...new Set(areas)]);
 });
 

@@ -15,6 +15,7 @@ function valueNode(name, value) {
     return packages.has(name) ? h('a', { href: modelPath(value) }, code) : code;
   }
   if (uuid.test(value)) return h('code', { title: value }, value.slice(0, 8));
+  if (Array.isArray(value)) return value.length ? value.join(', ') : t('common.none');
   if (value !== null && typeof value === 'object') {
     const inner = Object.entries(value).map(([key, one]) => `${words(key)} ${JSON.stringify(one)}`);
     return inner.length ? inner.join(', ') : t('common.none');
@@ -25,8 +26,20 @@ function valueNode(name, value) {
 /** A pointer that did not move says nothing by naming the same package twice. */
 const unmoved = ({ from, to }, name) => (name === 'from' || name === 'to') && from === to;
 
+const isRecord = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/** “before” and “after” told as one change for each thing that differs. */
+function changesTold(detail) {
+  const { before, after, ...others } = detail ?? {};
+  if (!isRecord(before) || !isRecord(after)) return detail ?? {};
+  const told = (value) => (value === null || value === undefined ? t('common.none') : String(value));
+  const changed = Object.keys(after).filter((name) => before[name] !== after[name]);
+  const changes = changed.map((name) => [name, `${told(before[name])} → ${told(after[name])}`]);
+  return { ...others, ...Object.fromEntries(changes) };
+}
+
 export function auditDetail(detail) {
-  const facts = Object.entries(detail ?? {}).filter(
+  const facts = Object.entries(changesTold(detail)).filter(
     ([name, value]) => name !== 'reason' && value !== null && value !== '' && !unmoved(detail, name),
   );
   const reason = detail?.reason;

@@ -47,6 +47,7 @@ const actions = [
   'webhook.create',
   'webhook.update',
   'webhook.rotate',
+  'webhook.test',
   'webhook.delete',
   'webhook.disable',
   'webhook.replay',

@@ -125,7 +125,7 @@ const tokens = adminListCreate({
             'aria-label': t('tokens.revokeOf', { name: token.name }),
             onClick: () => revoke(token),
           })
-        : t('common.none'),
+        : null,
     ],
   }),
   empty: () => ({
@@ -148,5 +148,8 @@ registryStart(async (given) => {
   });
   await tokens.read();
   contentShow(tokens.node);
-  if (new URLSearchParams(location.search).has('new')) add();
+  if (new URLSearchParams(location.search).has('new')) {
+    history.replaceState(null, '', '/tokens'); // a page read again does not ask again
+    add();
+  }
 });

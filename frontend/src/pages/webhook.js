@@ -286,7 +286,7 @@ function logPanel() {
       title: t('webhook.log'),
       aside: h(
         'div',
-        { className: 'buttons' },
+        { className: 'buttons deliveries-controls' },
         h('label', { className: 'visually-hidden', for: 'delivery-state' }, t('webhook.state')),
         select,
         button({ words: t('webhook.range'), small: true, onClick: replayRange }),

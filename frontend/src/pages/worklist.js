@@ -3,13 +3,15 @@ import { api, cursorOf } from '../api.js';
 import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
 import { icon } from '../components/icons.js';
 import { jobActionRun } from '../components/job-actions.js';
+import { bulkRun } from '../components/job-bulk.js';
 import { rerunAsk } from '../components/job-repeats.js';
 import { jobTableCreate } from '../components/job-table.js';
 import { toastProblem } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
 import { pollingCreate } from '../polling.js';
-import { isAdministrator } from '../rights.js';
+import { maySubmit } from '../rights.js';
 import { plural, t } from '../strings/index.js';
+import { filtersAsked, filtersParse, isFiltered, moreFilters, noFilters } from '../worklist-filters.js';
 
 const busySeconds = 2;
 const idleSeconds = 10;
@@ -17,19 +19,18 @@ const agesMilliseconds = 15000;
 const typingMilliseconds = 250;
 const statuses = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'];
 
-const filters = { status: '', search: '', priority: '', cursor: '' };
+const filters = { ...noFilters };
+/** Controls by the filter they set. */
+const controls = ['search', 'priority', ...moreFilters];
 let shownPage = null;
 
 function filtersFromAddress() {
-  const search = new URLSearchParams(location.search);
-  for (const name of Object.keys(filters)) filters[name] = search.get(name) ?? '';
-  if (filters.status && !statuses.includes(filters.status)) filters.status = '';
-  byId('search').value = filters.search;
-  byId('priority').value = filters.priority;
-  if (byId('priority').selectedIndex < 0) byId('priority').value = filters.priority = '';
+  Object.assign(filters, filtersParse(location.search));
+  for (const name of controls) byId(name).value = filters[name];
+  byId('filters-more').open = moreFilters.some((name) => filters[name]);
 }
 
-const filtered = () => Boolean(filters.status || filters.search || filters.priority);
+const filtered = () => isFiltered(filters);
 
 function filtersShow() {
   for (const tile of document.querySelectorAll('.tile')) {
@@ -63,8 +64,14 @@ function emptyShow(none) {
       icon(first ? 'upload' : 'info', 'icon empty__icon'),
       h('h2', { className: 'h5' }, t(`worklist.${kind}Title`)),
       h('p', { className: 'text-body-secondary' }, t(`worklist.${kind}Text`)),
+      first && h('p', { className: 'text-body-secondary empty__text' }, t('firstSteps.hint')),
       first
-        ? h('a', { className: 'btn btn-primary', href: '/upload' }, t('worklist.emptyAction'))
+        ? h(
+            'div',
+            { className: 'buttons empty__buttons' },
+            h('a', { className: 'btn btn-primary', href: '/upload' }, t('worklist.emptyAction')),
+            h('a', { className: 'btn btn-outline-secondary', href: '/tokens?new' }, t('firstSteps.token')),
+          )
         : h(
             'button',
             { className: 'btn btn-outline-secondary', type: 'button', onClick: filtersClear },
@@ -83,7 +90,7 @@ const selection = {
     selectionShow();
   },
 };
-let administrator = false;
+let mayChange = false;
 
 function selectionShow() {
   byId('bulk').hidden = selected.size === 0;
@@ -96,19 +103,32 @@ function selectionClear() {
   selectionShow();
 }
 
+function selectionDone() {
+  selectionClear();
+  jobs.refresh();
+  counts.refresh();
+}
+
+function selectionAll() {
+  for (const { id } of shownPage?.results ?? []) selected.add(id);
+  for (const box of document.querySelectorAll('.worklist__select')) box.checked = true;
+  selectionShow();
+}
+
+const selectionChange = (kind) => async () => {
+  if (await bulkRun(kind, [...selected])) selectionDone();
+};
+
 async function selectionRerun() {
   try {
-    if (!(await rerunAsk([...selected]))) return;
-    selectionClear();
-    jobs.refresh();
-    counts.refresh();
+    if (await rerunAsk([...selected])) selectionDone();
   } catch (problem) {
     toastProblem(problem);
   }
 }
 
 const table = jobTableCreate({
-  selectionOf: () => (administrator ? selection : null),
+  selectionOf: () => (mayChange ? selection : null),
   body: byId('rows'),
   onAction: async (kind, job) => {
     if (await jobActionRun(kind, job)) {
@@ -137,7 +157,7 @@ function fatal(error) {
 }
 
 const jobs = pollingCreate({
-  fetcher: (options) => api.jobsList(filters, options),
+  fetcher: (options) => api.jobsList(filtersAsked(filters), options),
   onData: pageShow,
   onState: (state) => connectionShow(state, jobs.refresh),
   onFatal: fatal,
@@ -164,9 +184,8 @@ function filtersApply(changes, { keepCursor = false } = {}) {
 }
 
 function filtersClear() {
-  byId('search').value = '';
-  byId('priority').value = '';
-  filtersApply({ status: '', search: '', priority: '' });
+  for (const name of controls) byId(name).value = '';
+  filtersApply(noFilters);
   byId('search').focus();
 }
 
@@ -181,9 +200,13 @@ function controlsAttach() {
     typing = setTimeout(() => filtersApply({ search: event.target.value.trim() }), typingMilliseconds);
   });
   byId('filters').addEventListener('submit', (event) => event.preventDefault());
-  byId('priority').addEventListener('change', (event) => filtersApply({ priority: event.target.value }));
+  for (const name of controls.filter((one) => one !== 'search')) {
+    byId(name).addEventListener('change', (event) => filtersApply({ [name]: event.target.value }));
+  }
   byId('filters-clear').addEventListener('click', filtersClear);
   byId('bulk-rerun').addEventListener('click', selectionRerun);
+  for (const kind of ['cancel', 'retry']) byId(`bulk-${kind}`).addEventListener('click', selectionChange(kind));
+  byId('bulk-all').addEventListener('click', selectionAll);
   byId('bulk-clear').addEventListener('click', selectionClear);
   const turn = (name) => () => {
     filtersApply({ cursor: cursorOf(shownPage?.[name]) ?? '' }, { keepCursor: true });
@@ -194,15 +217,30 @@ function controlsAttach() {
   byId('page-previous').addEventListener('click', turn('previous'));
 }
 
+/** The deployments to choose from; without them the list still works, so a refusal is told and no more. */
+async function deploymentsShow() {
+  try {
+    const { data } = await api.deploymentsList();
+    byId('deployment').append(...data.results.map(({ name }) => h('option', { value: name }, name)));
+    if (filters.deployment && !data.results.some(({ name }) => name === filters.deployment)) {
+      byId('deployment').append(h('option', { value: filters.deployment }, filters.deployment)); // one that is gone
+    }
+    byId('deployment').value = filters.deployment;
+  } catch (problem) {
+    toastProblem(problem);
+  }
+}
+
 async function start() {
   filtersFromAddress();
   filtersShow();
   controlsAttach();
   const session = await chromeStart();
-  administrator = isAdministrator(session);
+  mayChange = maySubmit(session);
   if (session.site?.name) textSet(byId('site-lead'), t('worklist.lead', { site: session.site.name }));
   jobs.start();
   counts.start();
+  deploymentsShow();
   setInterval(() => table.ages(), agesMilliseconds);
 }
 

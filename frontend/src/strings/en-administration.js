@@ -224,7 +224,7 @@ export const enAdministration = {
       queued: 'Waiting jobs',
       perDay: 'Studies a day',
       storage: 'Storage',
-      perMinute: 'Requests a minute',
+      perMinute: 'Submissions a minute',
       do: 'Change',
     },
     add: 'Add a site',

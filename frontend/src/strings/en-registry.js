@@ -266,6 +266,7 @@ export const enRegistry = {
       webhook_create: 'Webhook added',
       webhook_update: 'Webhook changed',
       webhook_rotate: 'Webhook’s secret renewed',
+      webhook_test: 'Test sent to a webhook',
       webhook_delete: 'Webhook removed',
       webhook_disable: 'Webhook switched off by the platform',
       webhook_replay: 'Webhook’s events sent again',

@@ -4,9 +4,18 @@ import { enBatches } from './en-batches.js';
 import { enDeployments } from './en-deployments.js';
 import { enRegistry } from './en-registry.js';
 import { en } from './en.js';
+import { enWorklist } from './en-worklist.js';
 import { enViewer } from './en-viewer.js';
 
-const catalogue = { ...en, ...enAdministration, ...enBatches, ...enRegistry, ...enDeployments, viewer: enViewer };
+const catalogue = {
+  ...en,
+  ...enAdministration,
+  ...enBatches,
+  ...enRegistry,
+  ...enDeployments,
+  ...enWorklist,
+  viewer: enViewer,
+};
 
 /** `t('worklist.attempt', { n: 2, max: 3 })`: the string at that path, `{n}` filled in. Throws RangeError on an unknown path. */
 export function t(path, values = {}) {
