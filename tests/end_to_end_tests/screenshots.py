@@ -160,7 +160,7 @@ def upload_fill(page: Page, folder: Path) -> None:
         paths.append(str(path))
     page.goto("/upload")
     page.locator("#picker").set_input_files(paths)
-    page.locator("#file-list canvas").nth(3).wait_for()
+    page.locator("#studies .file-list canvas").nth(3).wait_for()
     page.locator("[name=external_id]").fill("case-0194")
 
 
