@@ -86,7 +86,7 @@ def test_a_package_comes_in_and_is_validated(store: ObjectStore, admin_api: APIC
     answer = send(admin_api, archive)
     assert answer.status_code == 201, answer.json()
     body = answer.json()
-    assert set(body) == shape_of(shapes.UploadSerializer())
+    assert set(body) == shape_of(shapes.PackageUploadSerializer())
     assert (body["kind"], body["state"], body["failure"], body["uploaded_by"]) == ("package", "INSTALLED", None, "administrator")
     assert answer["Location"].endswith(f"{URL}/{body['id']}")
     package = ModelPackage.objects.get(pk=body["package"])
