@@ -99,6 +99,13 @@ it('sorts files into studies by header, and by folder where there is none', () =
   expect(found).toEqual([[0, 2], [1], [3, 5], [4]]);
 });
 
+it('lets a picture join the DICOM files beside it, where these are of one study', () => {
+  const lone = [{ ...dicom({ studyInstanceUid: '1.1' }), folder: 'a/' }, entry({ folder: 'a/' })];
+  expect(studiesOf(lone)).toHaveLength(1);
+  const several = [...lone, { ...dicom({ studyInstanceUid: '1.2' }), folder: 'a/' }];
+  expect(studiesOf(several).map(({ entries }) => entries.length)).toEqual([1, 1, 1]);
+});
+
 const fileEntry = (name) => ({ isFile: true, name, file: (resolve) => resolve(new File(['x'], name)) });
 const folderEntry = (name, children) => ({
   isFile: false,
