@@ -9,8 +9,9 @@ import { packageLink } from './package-parts.js';
 import { callout, dataTable, panel } from './registry-page.js';
 import { shownProbabilities } from './result-summary.js';
 import { statusBadge } from './status-badge.js';
+import { stillCardCreate } from './still-card.js';
 import { suspicionMark } from './suspicion-mark.js';
-import { viewCardCreate, viewTitle } from './view-card.js';
+import { viewTitle } from './view-card.js';
 
 function sideNode(name, { job, result }) {
   const { study, suspicion, classes } = result ?? {};
@@ -60,9 +61,8 @@ function viewsNode(left, right) {
   const state = { on: true };
   const cards = [];
   const cardOf = (image, result) => {
-    if (!image) return h('div', { className: 'view view--missing' }, t('jobCompare.viewMissing'));
-    const card = viewCardCreate(image, result, { onEnlarge: () => card.node.classList.toggle('view--tall') });
-    card.node.querySelector('.view__enlarge').remove(); // both views keep the same size here
+    if (!image) return h('div', { className: 'still still--missing' }, t('jobCompare.viewMissing'));
+    const card = stillCardCreate(image, result);
     cards.push({ card, target: result.suspicion.target });
     return card.node;
   };
@@ -107,17 +107,17 @@ function viewsNode(left, right) {
   apply();
   return h(
     'section',
-    { className: 'viewer', 'aria-label': t('result.views'), 'data-bs-theme': 'dark' },
+    { className: 'stills', 'aria-label': t('result.views'), 'data-bs-theme': 'dark' },
     h(
       'div',
-      { className: 'viewer__controls', role: 'group', 'aria-label': t('jobCompare.controls') },
+      { className: 'stills__controls', role: 'group', 'aria-label': t('jobCompare.controls') },
       h(
         'div',
-        { className: 'form-check form-switch viewer__switch' },
+        { className: 'form-check form-switch' },
         toggle,
         h('label', { className: 'form-check-label', for: 'pair-on' }, t('jobCompare.maps')),
       ),
-      h('div', { className: 'viewer__opacity' }, h('label', { for: 'pair-opacity' }, t('result.opacity')), slider),
+      h('div', { className: 'stills__opacity' }, h('label', { for: 'pair-opacity' }, t('result.opacity')), slider),
     ),
     node,
   );

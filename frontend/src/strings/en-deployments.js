@@ -279,6 +279,10 @@ export const enDeployments = {
     sideBySide: 'Side by side',
   },
   jobCompare: {
+    imageAlt: '{view}, preview of the mammogram',
+    imageFailed: 'The preview could not be loaded.',
+    mapFailed: 'The map could not be loaded.',
+    maskAlt: 'Segmentation mask of {target} on {view}',
     heading: 'Results side by side',
     lead: 'One study under two packages, or a job and its replay.',
     title: 'Side by side: {name}',
