@@ -28,17 +28,28 @@ let sending = null; // { began, total } while files are on their way
 
 const open = () => studiesOf(entries).filter(({ key }) => !accepted.has(key));
 
-/** Groups follow the entries: a header that was read may move a file into its study. */
+/** Makes the group of a study that has none; what it is called may change, so its key is looked up when it is needed. */
+function groupMake() {
+  const group = studyGroupCreate({
+    onRetry: () => studySend([...groups].find(([, other]) => other === group)[0]),
+  });
+  return group;
+}
+
+/** Groups follow the entries: a header that was read may move files into another study, and what was typed goes along. */
 function groupsShow() {
   const studies = studiesOf(entries);
-  for (const [key, group] of groups) {
+  for (const [key, group] of [...groups]) {
     if (studies.some((study) => study.key === key)) continue;
-    group.node.remove();
     groups.delete(key);
     accepted.delete(key);
+    const first = group.list.querySelector('[data-key]')?.dataset.key;
+    const heir = studies.find(({ entries: own }) => own.some((entry) => entry.key === first));
+    if (heir && !groups.has(heir.key)) groups.set(heir.key, group);
+    else group.node.remove();
   }
   studies.forEach(({ key, entries: own }, index) => {
-    if (!groups.has(key)) groups.set(key, studyGroupCreate({ onRetry: () => studySend(key) }));
+    if (!groups.has(key)) groups.set(key, groupMake());
     const group = groups.get(key);
     group.headShow({ number: index + 1, of: studies.length, images: own.length });
     if (byId('studies').children[index] !== group.node) {
