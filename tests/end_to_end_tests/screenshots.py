@@ -90,7 +90,7 @@ def studies_submit(stack: Stack) -> str:
 def registry_fill(stack: Stack, folder: Path) -> str:
     """A second version beside the shipped package, which differs in calibration and threshold: proven, in service for a moment,
     taken back, and tried as a shadow of a few studies. Returns its digest."""
-    shipped = package_read(next((ROOT / "model_registry" / "packages").iterdir()))
+    shipped = package_read(next((ROOT / "model_registry" / "packages").glob("*/manifest.json")).parent)
     manifest = shipped.manifest.model_dump(mode="json")
     second = changed_package(
         shipped,
@@ -149,6 +149,35 @@ def registry_photograph(browser: Browser, stack: Stack, folder: Path) -> None:
         picture_save(name, page.screenshot())
 
 
+def batch_photograph(page: Page, stack: Stack, folder: Path) -> None:
+    """A batch of two dozen studies, three of which cannot be used."""
+    items = []
+    for number in range(24):
+        path = folder / f"{number}.png"
+        bad = number in (5, 11, 17)
+        path.write_bytes(b"%PDF-1.7" if bad else phantom_study(seed=600 + number, size_hw=(512, 416))[0].to_png_bytes())
+        items.append({"custom_id": f"case-{300 + number}", "uploads": [upload(stack, path.read_bytes())]})
+    body = {"name": "screening week 12", "items": items, "auto_start": True}
+    batch = stack.client.post("/api/v1/batches", json=body).raise_for_status().json()
+    ended = lambda: stack.client.get(batch["url"]).json()["state"] == "completed"  # noqa: E731
+    wait_until(ended, limit_seconds=120, what="the batch ends", every_seconds=1)
+    page.goto(f"/batches/{batch['id']}")
+    page.wait_for_selector(".batch__failures li")
+    page.wait_for_selector("#items tbody tr")
+    picture_save("batch", page.screenshot())
+
+
+def upload(stack: Stack, data: bytes) -> str:
+    """One resumable upload in one request; returns its id."""
+    headers = {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": str(len(data)),
+        "Content-Type": "application/offset+octet-stream",
+    }
+    answer = stack.client.post("/api/v1/uploads", content=data, headers=headers).raise_for_status()
+    return answer.headers["Location"].rstrip("/").rpartition("/")[2]
+
+
 def upload_fill(page: Page, folder: Path) -> None:
     """Four views chosen, three as DICOM and one as PNG."""
     paths = []
@@ -177,6 +206,7 @@ def photograph(browser: Browser, stack: Stack, folder: Path) -> None:
     picture_save("result-light", result_open(light, job_id).screenshot())
     phone = result_open(page_open(browser, stack, size=NARROW, theme="dark"), job_id)
     picture_save("phone", phone.screenshot())
+    batch_photograph(page_open(browser, stack, size=WIDE, theme="light"), stack, folder)
     registry_photograph(browser, stack, folder)
 
 
