@@ -113,7 +113,8 @@ def _queue_fill(*, site: Any, deployment: Any, number: int) -> list[str]:
         rows_insert(studies)
         rows_insert(jobs)
         OutboxMessage.objects.bulk_create(
-            (OutboxMessage(job=job, attempt=1, queue="routine", order={}, not_before=now) for job in jobs), batch_size=2000
+            (OutboxMessage(site=site, job=job, attempt=1, queue="routine", order={}, not_before=now) for job in jobs),
+            batch_size=2000,
         )
     return [str(job.pk) for job in jobs[:: max(1, number // 200)]]
 
