@@ -252,6 +252,8 @@ def test_no_page_of_the_registry_has_a_violation_that_axe_can_find(
         "agreement": (f"/deployments/{DEPLOYMENT}/agreement?scope=site", ".metric-tiles"),
         "monitoring": (f"/monitoring?name={DEPLOYMENT}&scope=site", "#content .panel, #content .empty"),
         "audit": ("/audit", ".audit"),
+        "batches": ("/batches", "#content .empty, .batch-list"),
+        "quarantine": ("/quarantine", "#content .empty, .batch-list"),
         "people": ("/people", ".admin-list"),
         "tokens": ("/tokens", ".admin-list"),
         "webhooks": ("/webhooks", "#content .empty, .admin-list"),

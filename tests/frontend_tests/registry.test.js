@@ -204,7 +204,7 @@ describe('uploads', () => {
   it.each([
     ['model.onnx', true],
     ['package.ZIP', true],
-    ['package.tar.gz', true],
+    ['package.tar.gz', false],
     ['scan.dcm', false],
   ])('take %s: %s', (name, wanted) => {
     expect(uploadable(name)).toBe(wanted);

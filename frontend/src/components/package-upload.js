@@ -14,7 +14,7 @@ const followSeconds = 1;
 export const kindOf = (fileName) => (/\.onnx$/i.test(fileName) ? 'onnx' : 'package');
 
 /** Whether the file can be one of the two kinds; the server reads it anyway. */
-export const uploadable = (fileName) => /\.(onnx|zip|tar\.gz|tgz)$/i.test(fileName);
+export const uploadable = (fileName) => /\.(onnx|zip)$/i.test(fileName);
 
 export function uploadForm({ file, kind, form = null }) {
   const data = new FormData();

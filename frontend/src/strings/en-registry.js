@@ -25,8 +25,7 @@ export const enRegistry = {
     uploads: 'Uploads of this visit',
     drop: 'Drop a package or an ONNX file',
     dropNow: 'Let go to upload',
-    dropHint:
-      'A package as .zip or .tar.gz, or a model as .onnx with a short form. A worker proves it before it can serve.',
+    dropHint: 'A package as .zip, or a model as .onnx with a short form. A worker proves it before it can serve.',
     pick: 'Choose a file',
     notUploadable: 'This file is neither a package nor an ONNX model',
     sending: 'Sending',
