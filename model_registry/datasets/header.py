@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,9 @@ _DICOM_TAGS = ["Rows", "Columns", "PatientID", "ImageLaterality", "Laterality", 
 # what Pillow and pydicom raise on broken files
 _UNREADABLE = (
     OSError,
+    EOFError,
+    struct.error,
+    zlib.error,
     SyntaxError,
     ValueError,
     TypeError,
