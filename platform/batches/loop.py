@@ -21,12 +21,11 @@ from batches.expansion import item_take_in, items_give_back
 from batches.quarantine import quarantine_purge
 from batches.rounds import batch_advance, batches_active, batches_expire, batches_reopen, estimates_renew, items_claimed
 from batches.states import BatchState
-from jobs.heartbeats import own_heartbeat_write
+from jobs.heartbeats import BATCHES, own_heartbeat_write
 from studies.identity import identities_purge
 
 logger = logging.getLogger(__name__)
 
-BATCHES = "batches"
 _HEARTBEAT_INTERVAL_SECONDS = 5.0
 _EXPIRY_INTERVAL_SECONDS = 1.0
 _ESTIMATES_INTERVAL_SECONDS = 3.0
@@ -71,6 +70,7 @@ class BatchLoop:
         try:
             while left and not self._stop.is_set():
                 item_take_in(left[0])
+                self._heartbeat()  # taking in a few large studies may take longer than a silence is forgiven
                 left.pop(0)
         finally:
             if left:
@@ -78,11 +78,14 @@ class BatchLoop:
         return bool(keys)
 
     def _regular_work(self) -> None:
-        self._every("heartbeat", _HEARTBEAT_INTERVAL_SECONDS, lambda: own_heartbeat_write(kind=BATCHES, name=self._name))
+        self._heartbeat()
         self._every("expiry", _EXPIRY_INTERVAL_SECONDS, batches_expire)
         self._every("reopened", _EXPIRY_INTERVAL_SECONDS, batches_reopen)
         self._every("estimates", _ESTIMATES_INTERVAL_SECONDS, estimates_renew)
         self._every("purge", _PURGE_INTERVAL_SECONDS, _purge)
+
+    def _heartbeat(self) -> None:
+        self._every("heartbeat", _HEARTBEAT_INTERVAL_SECONDS, lambda: own_heartbeat_write(kind=BATCHES, name=self._name))
 
     def _every(self, name: str, seconds: float, action: Callable[[], object]) -> None:
         if time.monotonic() >= self._due.get(name, 0.0):

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 LEDGER = "ledger"
 DISPATCHER = "dispatcher"
 WORKER = "worker"
+#: The loops of rooms above this one; named here so that readiness can ask for them.
+BATCHES = "batches"
+WEBHOOKS = "webhooks"
 #: Not a process: the way of events from broker to database. Its row is written when the ledger applies a dispatcher's ping,
 #: which waits in the same queue as the workers' heartbeats and is dropped when it has waited too long.
 EVENT_FLOW = "event_flow"

@@ -19,7 +19,7 @@ from catalog.models import Deployment, DeploymentChange
 from common import clock
 from jobs.models import OutboxMessage
 from monitoring.models import Alert
-from monitoring.signals import alert_raised
+from monitoring.signals import alert_raised, alert_resolved
 from monitoring.watch import deployment_figures
 
 logger = logging.getLogger(__name__)
@@ -56,16 +56,26 @@ def alert_raise(
                 package=deployment.package if deployment else None,
                 raised_at=clock.now(),
             )
+            alert_raised.send(sender=Alert, alert=alert)
     except IntegrityError:
         return None  # another loop was quicker
     logger.warning("alert raised: %s", message)
-    transaction.on_commit(lambda: alert_raised.send(sender=Alert, alert=alert))
     return alert
 
 
 def alert_resolve(*, key: str) -> bool:
-    """End the alert if it stands."""
-    return bool(Alert.objects.filter(key=key, resolved_at=None).update(resolved_at=clock.now()))
+    """End the alert if it stands; whether this call did."""
+    standing = Alert.objects.filter(key=key, resolved_at=None)
+    if not standing.exists():  # the usual case, without a lock
+        return False
+    with transaction.atomic():
+        alert = standing.select_for_update(of=("self",)).select_related("site").first()
+        if alert is None:
+            return False  # another loop was quicker
+        alert.resolved_at = clock.now()
+        alert.save(update_fields=["resolved_at"])
+        alert_resolved.send(sender=Alert, alert=alert)
+    return True
 
 
 def alert_acknowledge(*, alert: Alert, acknowledged_by: User) -> Alert:

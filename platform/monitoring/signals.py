@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-#: Sent after the commit. Arguments: alert (monitoring.models.Alert).
+#: Both are sent inside the transaction that makes them true. Arguments: alert (monitoring.models.Alert).
 alert_raised = Signal()
+alert_resolved = Signal()

@@ -14,10 +14,13 @@ class NotificationsConfig(AppConfig):
         from batches.signals import batch_changed
         from catalog.signals import deployment_changed
         from jobs.signals import jobs_changed
+        from monitoring.signals import alert_raised, alert_resolved
 
         jobs_changed.connect(_jobs_changed, dispatch_uid="notifications.jobs_changed")
         batch_changed.connect(_batch_changed, dispatch_uid="notifications.batch_changed")
         deployment_changed.connect(_deployment_changed, dispatch_uid="notifications.deployment_changed")
+        alert_raised.connect(_alert_raised, dispatch_uid="notifications.alert_raised")
+        alert_resolved.connect(_alert_resolved, dispatch_uid="notifications.alert_resolved")
 
 
 def _jobs_changed(jobs: Any, **_: Any) -> None:
@@ -36,3 +39,17 @@ def _deployment_changed(deployment_id: Any, **_: Any) -> None:
     from notifications.events import deployment_changed_publish
 
     deployment_changed_publish(deployment_id=deployment_id)
+
+
+def _alert_raised(alert: Any, **_: Any) -> None:
+    from notifications.event_types import EventType
+    from notifications.events import alert_changed_publish
+
+    alert_changed_publish(alert=alert, type=EventType.ALERT_RAISED)
+
+
+def _alert_resolved(alert: Any, **_: Any) -> None:
+    from notifications.event_types import EventType
+    from notifications.events import alert_changed_publish
+
+    alert_changed_publish(alert=alert, type=EventType.ALERT_RESOLVED)

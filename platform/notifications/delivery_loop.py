@@ -19,14 +19,13 @@ import httpx
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
 
-from jobs.heartbeats import own_heartbeat_write
+from jobs.heartbeats import WEBHOOKS, own_heartbeat_write
 from notifications.addresses import AddressPolicy
 from notifications.deliveries import deliveries_claim, events_sweep, outcome_record
 from notifications.sending import AttemptError, AttemptOrder, Outcome, TimeLimits, attempt_send
 
 logger = logging.getLogger(__name__)
 
-KIND = "webhooks"
 _POLL_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 5.0
 _SWEEP_SECONDS = 600.0
@@ -41,7 +40,7 @@ class DeliveryLoop:
 
     def __init__(self, *, stop: threading.Event) -> None:
         self._stop = stop
-        self._name = f"{KIND}@{socket.gethostname()}.{os.getpid()}"
+        self._name = f"{WEBHOOKS}@{socket.gethostname()}.{os.getpid()}"
         self._policy = AddressPolicy.from_settings()
         total = settings.WEBHOOKS_TIMEOUT_SECONDS
         self._limits = TimeLimits(connect_seconds=min(5.0, total), read_seconds=min(10.0, total), total_seconds=total)
@@ -127,7 +126,7 @@ class DeliveryLoop:
 
     def _heartbeat(self) -> None:
         if self._is_due("heartbeat", _HEARTBEAT_SECONDS):
-            own_heartbeat_write(kind=KIND, name=self._name)
+            own_heartbeat_write(kind=WEBHOOKS, name=self._name)
 
     def _sweep(self) -> None:
         if self._is_due("sweep", _SWEEP_SECONDS):

@@ -20,6 +20,8 @@ class EventType(models.TextChoices):
     BATCH_CANCELLING = "batch.cancelling"
     BATCH_CANCELLED = "batch.cancelled"
     DEPLOYMENT_CHANGED = "deployment.changed"
+    ALERT_RAISED = "alert.raised"
+    ALERT_RESOLVED = "alert.resolved"
 
 
 #: Sent on request to one endpoint, whatever it subscribes to.

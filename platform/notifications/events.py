@@ -23,6 +23,7 @@ from catalog.models import Deployment
 from common import clock
 from jobs.api.documents import job_url
 from jobs.models import READER_PURPOSES, Job, JobStatus
+from monitoring.models import Alert
 from notifications.event_types import EVENT_TYPES, EventType
 from notifications.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 
@@ -150,6 +151,32 @@ def _job_data(job: Job) -> dict[str, Any]:
     }
 
 
+def alert_changed_publish(*, alert: Alert, type: EventType) -> None:
+    """Tells of an alert whom the list of alerts shows it to: its site, or every site where it is about none. Called inside the
+    transaction that raises or ends it."""
+    data = {
+        "alert_id": alert.pk,
+        "metric": alert.metric,
+        "message": alert.message,
+        "deployment": alert.deployment_name or None,
+        "scope": "site" if alert.site_id else "all",
+        "package": alert.package_id,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "raised_at": _iso(alert.raised_at),
+        "resolved_at": _iso(alert.resolved_at) if alert.resolved_at else None,
+        "url": "/api/v1/monitoring/alerts",
+    }
+    _announce([NewEvent(site_id, type, data) for site_id in _sites_told(alert.site_id)])
+
+
+def _sites_told(site_id: UUID | None) -> list[UUID]:
+    """Of something that is of one site, that site; else every site with an endpoint."""
+    if site_id is not None:
+        return [site_id]
+    return list(WebhookEndpoint.objects.filter(deleted_at=None).order_by().values_list("site_id", flat=True).distinct())
+
+
 def deployment_changed_publish(*, deployment_id: UUID) -> None:
     """Called after the change was committed: if the process dies in between, this news is lost; the history has it."""
     deployment = Deployment.objects.filter(pk=deployment_id).select_related("package").first()
@@ -162,8 +189,7 @@ def deployment_changed_publish(*, deployment_id: UUID) -> None:
         "package_name": deployment.package.name,
         "package_version": deployment.package.version,
     }
-    everywhere = WebhookEndpoint.objects.filter(deleted_at=None).values_list("site_id", flat=True).distinct()
-    told = [deployment.site_id] if deployment.site_id else list(everywhere)
+    told = _sites_told(deployment.site_id)
     try:
         with transaction.atomic():
             events_publish([NewEvent(site_id, EventType.DEPLOYMENT_CHANGED, data) for site_id in told])

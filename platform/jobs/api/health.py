@@ -19,7 +19,7 @@ from common import clock
 from common.object_store import object_store
 from inference_worker.contract.failures import CodedError
 from jobs.broker import BrokerUnavailable, broker_check
-from jobs.heartbeats import DISPATCHER, LEDGER, WORKER, event_flow_is_alive
+from jobs.heartbeats import BATCHES, DISPATCHER, LEDGER, WEBHOOKS, WORKER, event_flow_is_alive
 from jobs.models import OutboxMessage, WorkerStatus
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "object_store": _remembered("object_store", _object_store),
         "worker": _part(_worker),
         "queue": _part(_queue),
+        "batches": _part(lambda: _loop(BATCHES)),
+        "webhooks": _part(lambda: _loop(WEBHOOKS)),
     }
     ready = all(part["ready"] for part in parts.values())
     return JsonResponse({"ready": ready, "parts": parts}, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
@@ -98,11 +100,9 @@ def _worker() -> Part:
 def _queue() -> Part:
     """Progress, not processes: ledger and dispatcher prove themselves by what they write, orders by being taken."""
     for kind in (DISPATCHER, LEDGER):
-        seen = WorkerStatus.objects.filter(kind=kind).order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
-        if seen is None:
-            return _found(False, f"the {kind} has not reported yet")
-        if _age(seen) > settings.WORKER_SILENT_AFTER_SECONDS:
-            return _found(False, f"the {kind} has not reported for {_age(seen):.0f} s")
+        found = _loop(kind)
+        if not found["ready"]:
+            return found
     if not event_flow_is_alive():
         return _found(False, "events wait too long before the ledger applies them")
     waiting = OutboxMessage.objects.filter(done=False, published_at__isnull=False)
@@ -115,6 +115,16 @@ def _queue() -> Part:
         since = "none was ever taken" if taken is None else f"none was taken for {_age(taken):.0f} s"
         return _found(False, f"an order has waited for {_age(oldest):.0f} s and {since}")
     return _found(True, f"moving; the oldest order has waited for {_age(oldest):.0f} s")
+
+
+def _loop(kind: str) -> Part:
+    """One of the platform's own processes, by its heartbeat."""
+    seen = WorkerStatus.objects.filter(kind=kind).order_by("-last_seen_at").values_list("last_seen_at", flat=True).first()
+    if seen is None:
+        return _found(False, f"the {kind} process has not reported yet")
+    if _age(seen) > settings.WORKER_SILENT_AFTER_SECONDS:
+        return _found(False, f"the {kind} process has not reported for {_age(seen):.0f} s")
+    return _found(True, f"last heard of {_age(seen):.0f} s ago")
 
 
 def _age(moment: datetime.datetime) -> float:

@@ -14,12 +14,17 @@ from django.test import Client
 from common.object_store import ObjectStore
 from jobs import broker
 from jobs.api import health
-from jobs.heartbeats import DISPATCHER, LEDGER, own_heartbeat_write
+from jobs.heartbeats import BATCHES, DISPATCHER, LEDGER, WEBHOOKS, own_heartbeat_write
 from jobs.ledger import events_apply
 from jobs.ledger_tasks import apply_events
-from jobs.models import Job, OutboxMessage
+from jobs.models import Job, OutboxMessage, WorkerStatus
 from tests.platform_tests.jobs_tests.conftest import Clock
 from tests.platform_tests.jobs_tests.factories import event, heartbeat
+
+
+def loops_report() -> None:
+    for kind in (LEDGER, DISPATCHER, BATCHES, WEBHOOKS):
+        own_heartbeat_write(kind=kind, name=f"{kind}@here")
 
 
 @pytest.fixture
@@ -29,8 +34,7 @@ def alive(redis_broker: Any, store: ObjectStore, db: None) -> Callable[[], None]
     def report() -> None:
         cache.clear()
         events_apply([heartbeat()])
-        own_heartbeat_write(kind=LEDGER, name="ledger@here")
-        own_heartbeat_write(kind=DISPATCHER, name="dispatcher@here")
+        loops_report()
 
     report()
     return report
@@ -45,7 +49,7 @@ def ready() -> tuple[int, dict[str, bool]]:
 
 
 def test_all_parts_ready(alive: Callable[[], None]) -> None:
-    assert ready() == (200, dict.fromkeys(["database", "broker", "object_store", "worker", "queue"], True))
+    assert ready() == (200, dict.fromkeys(["database", "broker", "object_store", "worker", "queue", "batches", "webhooks"], True))
 
 
 def test_a_fresh_platform_says_what_it_waits_for(redis_broker: Any, store: ObjectStore, db: None) -> None:
@@ -69,19 +73,28 @@ def test_a_full_object_store_is_named(alive: Callable[[], None], settings: Any) 
 
 def test_silent_workers_are_named(alive: Callable[[], None], moving_clock: Clock) -> None:
     moving_clock.advance(60)
-    own_heartbeat_write(kind=LEDGER, name="ledger@here")
-    own_heartbeat_write(kind=DISPATCHER, name="dispatcher@here")
+    loops_report()
     status, parts = ready()
     assert (status, [name for name, is_ready in parts.items() if not is_ready]) == (503, ["worker"])
 
 
-@pytest.mark.parametrize("kind", [LEDGER, DISPATCHER])
-def test_a_silent_loop_of_our_own_is_named(alive: Callable[[], None], moving_clock: Clock, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "part"), [(LEDGER, "queue"), (DISPATCHER, "queue"), (BATCHES, "batches"), (WEBHOOKS, "webhooks")]
+)
+def test_a_silent_loop_of_our_own_is_named(alive: Callable[[], None], moving_clock: Clock, kind: str, part: str) -> None:
     moving_clock.advance(60)
     events_apply([heartbeat()])
-    own_heartbeat_write(kind=DISPATCHER if kind == LEDGER else LEDGER, name="the other")
+    for other in {LEDGER, DISPATCHER, BATCHES, WEBHOOKS} - {kind}:
+        own_heartbeat_write(kind=other, name=f"{other}@here")
+    status, parts = ready()
+    assert (status, [name for name, is_ready in parts.items() if not is_ready]) == (503, [part])
     body = Client().get("/readyz").json()
-    assert body["parts"]["queue"] == {"ready": False, "detail": f"the {kind} has not reported for 60 s"}
+    assert body["parts"][part] == {"ready": False, "detail": f"the {kind} process has not reported for 60 s"}
+
+
+def test_a_loop_that_never_came_up_is_named(alive: Callable[[], None]) -> None:
+    WorkerStatus.objects.filter(kind=BATCHES).delete()
+    assert Client().get("/readyz").json()["parts"]["batches"]["detail"] == "the batches process has not reported yet"
 
 
 def test_events_that_wait_too_long_are_named(alive: Callable[[], None], moving_clock: Clock) -> None:

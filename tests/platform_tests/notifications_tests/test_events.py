@@ -17,6 +17,8 @@ from catalog.models import Deployment
 from jobs.ledger import events_apply
 from jobs.models import Job, JobPurpose
 from jobs.services import job_cancel
+from monitoring.alerts import alert_raise, alert_resolve
+from monitoring.models import Alert
 from notifications.endpoints import endpoint_update
 from notifications.events import event_publish
 from notifications.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
@@ -171,3 +173,42 @@ def test_the_ledger_pays_a_fixed_price_for_any_number_of_ends(
     with django_assert_max_num_queries(45):
         events_apply(message)
     assert len(told()) == 12
+
+
+def test_an_alert_of_a_site_is_told_to_it_alone_and_ends_once(
+    make_endpoint: Make, deployment: Deployment, site: Site, other_site: Site
+):
+    make_endpoint(), make_endpoint(site=other_site)
+    own = deployment_activate(name="own", package=deployment.package, site=site, changed_by=None, reason="")
+    WebhookEvent.objects.all().delete()
+    assert alert_raise(key="k", metric="failure_share", message="30% failed", value=0.3, threshold=0.2, deployment=own)
+    assert alert_raise(key="k", metric="failure_share", message="31% failed") is None  # it stands already
+    assert (alert_resolve(key="k"), alert_resolve(key="k")) == (True, False)
+    alert = Alert.objects.get()
+    assert alert.resolved_at is not None
+    raised = {
+        "alert_id": alert.pk,
+        "metric": "failure_share",
+        "message": "30% failed",
+        "deployment": "own",
+        "scope": "site",
+        "package": deployment.package_id,
+        "value": 0.3,
+        "threshold": 0.2,
+        "raised_at": alert.raised_at.isoformat().replace("+00:00", "Z"),
+        "resolved_at": None,
+        "url": "/api/v1/monitoring/alerts",
+    }
+    ended = alert.resolved_at.isoformat().replace("+00:00", "Z")
+    assert told() == [("alert.raised", raised), ("alert.resolved", {**raised, "resolved_at": ended})]
+    assert set(WebhookEvent.objects.values_list("site", flat=True)) == {site.pk}
+
+
+def test_an_alert_about_the_queue_is_told_everywhere_and_one_undone_nowhere(make_endpoint: Make, site: Site, other_site: Site):
+    make_endpoint(), make_endpoint(site=other_site)
+    with transaction.atomic():
+        alert_raise(key="queue_wait", metric="queue_wait", message="waits")
+        transaction.set_rollback(True)
+    assert (Alert.objects.count(), told()) == (0, [])
+    alert_raise(key="queue_wait", metric="queue_wait", message="waits", value=700.0, threshold=600.0)
+    assert [(kind, data["scope"], data["deployment"]) for kind, data in told()] == [("alert.raised", "all", None)] * 2
