@@ -120,6 +120,7 @@ def _earlier_job(item: BatchItem, received: ReceivedStudy, deployment: Deploymen
     jobs = Job.objects.filter(
         study__content_sha256=received.content_sha256,
         study__site_id=item.batch.site_id,
+        study__is_sample=False,  # not for a hospital's item, even where it sends the very same files
         status=JobStatus.SUCCEEDED,
         purpose__in=READER_PURPOSES,
     )

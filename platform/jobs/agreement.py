@@ -119,7 +119,12 @@ def _populations(
     purpose = JobPurpose.SHADOW if mode == CandidateMode.SHADOW else JobPurpose.CLINICAL
     start = since or deployment.candidate_since
     ended = Q(status__in=[JobStatus.SUCCEEDED, JobStatus.FAILED])
-    rows = Job.objects.filter(of, ended).select_related("result").defer("result__payload").order_by("-finished_at")
+    rows = (
+        Job.objects.filter(of, ended, study__is_sample=False)
+        .select_related("result")
+        .defer("result__payload")
+        .order_by("-finished_at")
+    )
     if start is not None:
         rows = rows.filter(finished_at__gte=start)
     ours = rows.filter(purpose=JobPurpose.CLINICAL, package_id=deployment.package_id)

@@ -86,7 +86,7 @@ def _ended(deployment: Deployment, *, package_id: str | None, since: datetime.da
     start = clock.now() - datetime.timedelta(minutes=minutes)
     if since is not None:
         start = max(start, since)
-    own = Q(deployment_name=deployment.name, package_id=package_id, purpose=JobPurpose.CLINICAL)
+    own = Q(deployment_name=deployment.name, package_id=package_id, purpose=JobPurpose.CLINICAL, study__is_sample=False)
     if deployment.site_id is not None:
         own &= Q(site_id=deployment.site_id)
     rows = Job.objects.filter(own, status__in=[JobStatus.SUCCEEDED, JobStatus.FAILED], finished_at__gte=start)

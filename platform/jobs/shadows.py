@@ -29,6 +29,8 @@ def shadows_queue(succeeded: Sequence[Job]) -> int:
             continue
         if job.package_id != deployment.package_id or not in_share(deployment.candidate_share, deployment.candidate_id, job.pk):
             continue
+        if job.study.is_sample:
+            continue
         job_queue(
             study=job.study,
             package=deployment.candidate,

@@ -30,6 +30,7 @@ def study_submit(
     deployment_name: str = "",
     priority: Priority | str = Priority.ROUTINE,
     external_id: str = "",
+    is_sample: bool = False,
     uploads: Sequence[Upload] = (),
     committing: Callable[[Job], None] | None = None,
 ) -> Job:
@@ -46,7 +47,7 @@ def study_submit(
     received = study_receive(site=site, files=files, image_lateralities=image_lateralities, view_positions=view_positions)
     with transaction.atomic():
         quota_take(site=site, stored_bytes=sum(image.size_bytes for image in received.images))
-        study = study_create(received=received, site=site, external_id=external_id, submitted_by=user)
+        study = study_create(received=received, site=site, external_id=external_id, submitted_by=user, is_sample=is_sample)
         uploads_consume(uploads)
         job = job_submit(study=study, deployment=deployment, priority=priority, submitted_by=user)
         if committing is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.api import bulk_views, health, reading_views, registry_views, result_views, study_views, views
+from jobs.api import bulk_views, health, reading_views, registry_views, result_views, sample_views, study_views, views
 
 urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
@@ -16,6 +16,7 @@ urlpatterns = [
         reading_views.ImageOriginalView.as_view(),
         name="image-original",
     ),
+    path("api/v1/sample-study", sample_views.SampleStudyView.as_view(), name="sample-study"),
     path("api/v1/jobs", views.JobListView.as_view(), name="jobs"),
     path("api/v1/jobs/summary", views.JobCountsView.as_view(), name="job-counts"),
     path("api/v1/jobs/bulk", bulk_views.JobBulkView.as_view(), name="jobs-bulk"),

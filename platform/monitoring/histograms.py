@@ -34,6 +34,11 @@ def tallies_add(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, 
     return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
 
 
+def stages_add(left: Mapping[str, Sequence[int]], right: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """Counts by name, name by name."""
+    return {name: counts_add(left.get(name, ()), right.get(name, ())) for name in {**left, **right}}
+
+
 def counts_sum(many: Iterable[Sequence[int]]) -> list[int]:
     total: list[int] = []
     for counts in many:

@@ -12,8 +12,9 @@ from catalog.models import ModelPackage
 class HourlyStatistics(models.Model):
     """The clinical jobs of one hour, deployment, package and site, as counts: a page over a month reads a few hundred rows.
 
-    `latency` and `waiting` are counts by monitoring.histograms.SECONDS, `suspicion` by twenty bins of [0, 1]; `inputs` holds
-    {"brightness": ten bins of [0, 1], "manufacturer": {name: n}, "size": {bucket: n}, "images": n}.
+    `latency` (start to result), `waiting` (submission to start) and `turnaround` (submission to result) are counts by
+    monitoring.histograms.SECONDS, `stages` such counts by the name of a stage; `suspicion` counts by twenty bins of [0, 1].
+    `inputs` holds {"brightness": ten bins of [0, 1], "manufacturer": {name: n}, "size": {bucket: n}, "images": n}.
     """
 
     hour = models.DateTimeField()
@@ -28,6 +29,8 @@ class HourlyStatistics(models.Model):
     labels = models.JSONField(default=dict)
     latency = models.JSONField(default=list)
     waiting = models.JSONField(default=list)
+    turnaround = models.JSONField(default=list)
+    stages = models.JSONField(default=dict)
     suspicion = models.JSONField(default=list)
     inputs = models.JSONField(default=dict)
 
@@ -39,6 +42,27 @@ class HourlyStatistics(models.Model):
 
     def __str__(self) -> str:
         return f"{self.deployment_name} {self.hour:%Y-%m-%d %H}"
+
+
+class RecentStatistics(models.Model):
+    """The clinical jobs of five minutes and one site, as HourlyStatistics, kept for a day: what an hour is too coarse for."""
+
+    at = models.DateTimeField()
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="+")
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+    failures = models.JSONField(default=dict)
+    latency = models.JSONField(default=list)
+    waiting = models.JSONField(default=list)
+    turnaround = models.JSONField(default=list)
+    stages = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["at", "site"], name="statistics_once_in_five_minutes")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"
 
 
 class Alert(models.Model):

@@ -1,5 +1,7 @@
 """How the platform does as a whole, for whoever runs it: what came out, what waits, who works, what is stored. Reads only.
 
+Over an hour in steps of five minutes, a day in hours, a week in quarters of a day; each from rows that are counts already.
+
 Administrators of a site see their own site's jobs and storage; queues, workers and disk are the platform's and shown to all of
 them, without names of other sites.
 """
@@ -9,10 +11,13 @@ from __future__ import annotations
 import datetime
 import shutil
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, Min, Sum
 
@@ -20,23 +25,54 @@ from accounts.models import Site
 from catalog.models import Deployment
 from common import clock
 from inference_worker.contract.queues import ORDER_QUEUES
-from jobs.heartbeats import DISPATCHER, EVENT_FLOW, LEDGER, WORKER
+from jobs.heartbeats import BATCHES, DISPATCHER, EVENT_FLOW, LEDGER, WEBHOOKS, WORKER
 from jobs.models import OutboxMessage, WorkerStatus
-from monitoring.histograms import counts_sum, seconds_percentile, tallies_add
-from monitoring.models import HourlyStatistics
+from monitoring.histograms import counts_sum, seconds_percentile, stages_add, tallies_add
+from monitoring.models import HourlyStatistics, RecentStatistics
+from monitoring.rollups import recent_start
 from studies.models import StoredObject
 
-_HOURS = 24
 _PERCENTS = (50, 95, 99)
+#: Every kind of process that a whole platform has; “event_flow” is none.
+PROCESS_KINDS = (WORKER, LEDGER, DISPATCHER, BATCHES, WEBHOOKS)
+#: Adding up every stored object takes longer than everything else, and changes little from one look to the next.
+_STORED_REMEMBERED_SECONDS = 60
 
 
-def operations_report(*, site: Site | None) -> dict[str, Any]:
-    """Everything at once; `site` None: of every site."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`points` steps that end with the one that is running now."""
+
+    step: datetime.timedelta
+    points: int
+    is_recent: bool = False
+
+    def start(self, now: datetime.datetime) -> datetime.datetime:
+        """The beginning of the first step."""
+        running = recent_start(now) if self.is_recent else now.replace(minute=0, second=0, microsecond=0)
+        if self.step > datetime.timedelta(hours=1):
+            running = running.replace(hour=now.hour - now.hour % int(self.step.total_seconds() // 3600))
+        return running - self.step * (self.points - 1)
+
+
+WINDOWS = {
+    "1h": Window(datetime.timedelta(minutes=5), 12, is_recent=True),
+    "24h": Window(datetime.timedelta(hours=1), 24),
+    "7d": Window(datetime.timedelta(hours=6), 28),
+}
+
+
+def operations_report(*, site: Site | None, window: str = "24h") -> dict[str, Any]:
+    """Everything at once; `site` None: of every site. `window`: a key of WINDOWS."""
     now = clock.now()
+    processes = _processes(now)
+    alive = {row["kind"] for row in processes if row["alive"]}
     return {
-        **_finished(site, now),
+        "window": window,
+        **_finished(site, now, WINDOWS[window]),
         "queues": _queues(site, now),
-        "processes": _processes(now),
+        "processes": processes,
+        "missing": [kind for kind in PROCESS_KINDS if kind not in alive],
         "in_service": _in_service(site),
         "storage": _storage(site),
     }
@@ -56,27 +92,43 @@ def _in_service(site: Site | None) -> list[dict[str, Any]]:
     ]
 
 
-def _finished(site: Site | None, now: datetime.datetime) -> dict[str, Any]:
-    """Clinical jobs of the last 24 hours, from the hourly counts."""
-    this_hour = now.replace(minute=0, second=0, microsecond=0)
-    rows = HourlyStatistics.objects.filter(hour__gt=this_hour - datetime.timedelta(hours=_HOURS))
-    if site is not None:
-        rows = rows.filter(site=site)
-    hours: dict[datetime.datetime, dict[str, int]] = defaultdict(lambda: {"succeeded": 0, "failed": 0, "cancelled": 0})
+_Row = HourlyStatistics | RecentStatistics
+
+
+def _finished(site: Site | None, now: datetime.datetime, window: Window) -> dict[str, Any]:
+    """Clinical jobs of the window: step by step, and all of them together."""
+    start = window.start(now)
+    rows: list[_Row]
+    of_site = {} if site is None else {"site": site}
+    if window.is_recent:
+        rows = list(RecentStatistics.objects.filter(at__gte=start, **of_site))
+    else:
+        rows = list(HourlyStatistics.objects.filter(hour__gte=start, **of_site).defer("labels", "suspicion", "inputs"))
+    held: dict[int, list[_Row]] = defaultdict(list)
     failures: dict[str, int] = {}
-    latency, waiting = [], []
+    stages: dict[str, list[int]] = {}
     for row in rows:
-        for name in ("succeeded", "failed", "cancelled"):
-            hours[row.hour][name] += getattr(row, name)
+        moment = row.at if isinstance(row, RecentStatistics) else row.hour
+        held[int((moment - start) / window.step)].append(row)
         failures = tallies_add(failures, row.failures)
-        latency.append(row.latency)
-        waiting.append(row.waiting)
-    moments = [this_hour - datetime.timedelta(hours=n) for n in reversed(range(_HOURS))]
+        stages = stages_add(stages, row.stages)
     return {
-        "throughput": [{"hour": moment.isoformat(), **hours[moment]} for moment in moments],
+        "throughput": [_point(start + index * window.step, held[index]) for index in range(window.points)],
         "failures": [{"code": code, "jobs": n} for code, n in sorted(failures.items(), key=lambda item: (-item[1], item[0]))],
-        "run_seconds": _percentiles(counts_sum(latency)),
-        "wait_seconds": _percentiles(counts_sum(waiting)),
+        "total_seconds": _percentiles(counts_sum(row.turnaround for row in rows)),
+        "wait_seconds": _percentiles(counts_sum(row.waiting for row in rows)),
+        "run_seconds": _percentiles(counts_sum(row.latency for row in rows)),
+        "stages": [{"stage": name, **_percentiles(counts)} for name, counts in sorted(stages.items())],
+    }
+
+
+def _point(at: datetime.datetime, rows: Sequence[_Row]) -> dict[str, Any]:
+    turnaround = counts_sum(row.turnaround for row in rows)
+    return {
+        "at": at.isoformat(),
+        **{name: sum(getattr(row, name) for row in rows) for name in ("succeeded", "failed", "cancelled")},
+        "total_p50": seconds_percentile(turnaround, 50),
+        "total_p95": seconds_percentile(turnaround, 95),
     }
 
 
@@ -110,7 +162,7 @@ def _queues(site: Site | None, now: datetime.datetime) -> list[dict[str, Any]]:
 def _processes(now: datetime.datetime) -> list[dict[str, Any]]:
     """Workers and the platform's own loops, as their heartbeats tell. “event_flow”: the way of events to the database."""
     patience = settings.WORKER_SILENT_AFTER_SECONDS
-    rows = WorkerStatus.objects.filter(kind__in=[WORKER, LEDGER, DISPATCHER, EVENT_FLOW]).order_by("kind", "name")
+    rows = WorkerStatus.objects.filter(kind__in=[*PROCESS_KINDS, EVENT_FLOW]).order_by("kind", "name")
     return [
         {
             "kind": row.kind,
@@ -129,16 +181,25 @@ def _processes(now: datetime.datetime) -> list[dict[str, Any]]:
 
 def _storage(site: Site | None) -> dict[str, Any]:
     """Bytes. Free disk is that of DATA_DIR on the machine that answers."""
-    images = StoredObject.objects.all() if site is None else StoredObject.objects.filter(site=site)
     incoming = Path(settings.FILE_UPLOAD_TEMP_DIR)
     disk = shutil.disk_usage(next(path for path in (settings.DATA_DIR, *settings.DATA_DIR.parents) if path.exists()))
     return {
-        "images_bytes": images.aggregate(n=Sum("size_bytes"))["n"] or 0,
+        "images_bytes": _images_bytes(site),
         "incoming_bytes": sum(path.stat().st_size for path in incoming.glob("*") if path.is_file()) if incoming.is_dir() else 0,
         "database_bytes": _database_bytes(),
         "disk_free_bytes": disk.free,
         "disk_total_bytes": disk.total,
     }
+
+
+def _images_bytes(site: Site | None) -> int:
+    key = f"operations.images.{site.pk if site else 'all'}"
+    known: int | None = cache.get(key)
+    if known is None:
+        images = StoredObject.objects.all() if site is None else StoredObject.objects.filter(site=site)
+        known = images.aggregate(n=Sum("size_bytes"))["n"] or 0
+        cache.set(key, known, _STORED_REMEMBERED_SECONDS)
+    return known
 
 
 def _database_bytes() -> int:

@@ -23,17 +23,24 @@ from monitoring.histograms import (
     UNIT_BINS,
     counts_add,
     seconds_bin,
+    stages_add,
     tallies_add,
     unit_bin,
 )
-from monitoring.models import HourlyStatistics
+from monitoring.models import HourlyStatistics, RecentStatistics
 
 _CHUNK = 200
 _CHUNKS_A_ROUND = 20
 #: Longer side in pixels, upward.
 _SIZES = (("below 1024", 1024), ("1024–2047", 2048), ("2048–3071", 3072), ("3072–4095", 4096))
-_COUNTS = ("latency", "waiting", "suspicion")
-_NUMBERS = ("succeeded", "failed", "cancelled", "not_assessable")
+_SECONDS = ("latency", "waiting", "turnaround")
+_COUNTS = (*_SECONDS, "suspicion")
+_OUTCOMES = ("succeeded", "failed", "cancelled")
+_NUMBERS = (*_OUTCOMES, "not_assessable")
+_RECENT = datetime.timedelta(minutes=5)
+_RECENT_KEPT = datetime.timedelta(hours=26)
+#: As the worker names them: what a job's run consists of.
+_STAGES_MAXIMUM = 20
 
 
 def finished_count() -> int:
@@ -52,16 +59,22 @@ def _chunk_count() -> int:
         jobs = list(
             Job.objects.select_for_update(skip_locked=True, of=("self",))
             .filter(status__in=TERMINAL_STATUSES, counted_attempt__lt=F("attempt"))
-            .select_related("result")
+            .select_related("result", "study")
             .order_by("finished_at")[:_CHUNK]
         )
         added: dict[tuple[Any, ...], dict[str, Any]] = defaultdict(_empty)
+        recent: dict[tuple[Any, ...], dict[str, Any]] = defaultdict(_empty)
+        oldest = clock.now() - _RECENT_KEPT
         for job in jobs:
-            if job.purpose == JobPurpose.CLINICAL and job.finished_at is not None:
+            if job.purpose == JobPurpose.CLINICAL and not job.study.is_sample and job.finished_at is not None:
                 hour = job.finished_at.replace(minute=0, second=0, microsecond=0)
                 _job_add(added[hour, job.deployment_name, job.package_id, job.site_id], job)
+                if job.finished_at >= oldest:
+                    _job_add(recent[recent_start(job.finished_at), job.site_id], job)
         for key in sorted(added, key=str):
             _row_add(key, added[key])
+        for key in sorted(recent, key=str):
+            _recent_add(key, recent[key])
         Job.objects.filter(pk__in=[job.pk for job in jobs]).update(counted_attempt=F("attempt"))
     return len(jobs)
 
@@ -71,8 +84,8 @@ def _empty() -> dict[str, Any]:
         **dict.fromkeys(_NUMBERS, 0),
         "failures": {},
         "labels": {},
-        "latency": [0] * (len(SECONDS) + 1),
-        "waiting": [0] * (len(SECONDS) + 1),
+        "stages": {},
+        **{name: [0] * (len(SECONDS) + 1) for name in _SECONDS},
         "suspicion": [0] * UNIT_BINS,
         "inputs": {"brightness": [0] * BRIGHTNESS_BINS, "manufacturer": {}, "size": {}, "images": 0},
     }
@@ -90,7 +103,9 @@ def _job_add(into: dict[str, Any], job: Job) -> None:
     if job.finished_at and job.started_at:
         into["latency"][seconds_bin((job.finished_at - job.started_at).total_seconds())] += 1
         into["waiting"][seconds_bin((job.started_at - job.created_at).total_seconds())] += 1
+        into["turnaround"][seconds_bin((job.finished_at - job.created_at).total_seconds())] += 1
     result = job.result
+    _stages_add(into["stages"], result.payload.get("elapsed_seconds") or {})
     if result.assessment == Assessment.NOT_ASSESSABLE:
         into["not_assessable"] += 1
     if result.label:
@@ -99,6 +114,20 @@ def _job_add(into: dict[str, Any], job: Job) -> None:
         into["suspicion"][unit_bin(result.suspicion, UNIT_BINS)] += 1
     for image in result.payload.get("images", ()):
         _image_add(into["inputs"], image.get("input_statistics") or {})
+
+
+def _stages_add(stages: dict[str, list[int]], elapsed: Mapping[str, Any]) -> None:
+    """Seconds by stage, as the worker measured them; its own total is the latency."""
+    for name, seconds in list(elapsed.items())[:_STAGES_MAXIMUM]:
+        if name != "total" and isinstance(seconds, (int, float)):
+            counts = stages.setdefault(str(name)[:32], [0] * (len(SECONDS) + 1))
+            counts[seconds_bin(float(seconds))] += 1
+
+
+def recent_start(moment: datetime.datetime) -> datetime.datetime:
+    """The beginning of the five minutes that a moment lies in."""
+    minutes = int(_RECENT.total_seconds() // 60)
+    return moment.replace(minute=moment.minute - moment.minute % minutes, second=0, microsecond=0)
 
 
 def _image_add(inputs: dict[str, Any], found: Mapping[str, Any]) -> None:
@@ -125,6 +154,7 @@ def _row_add(key: tuple[Any, ...], added: Mapping[str, Any]) -> None:
         setattr(row, name, counts_add(getattr(row, name), added[name]))
     for name in ("failures", "labels"):
         setattr(row, name, tallies_add(getattr(row, name), added[name]))
+    row.stages = stages_add(row.stages, added["stages"])
     old, new = row.inputs, added["inputs"]
     row.inputs = {
         "brightness": counts_add(old.get("brightness", []), new["brightness"]),
@@ -135,8 +165,22 @@ def _row_add(key: tuple[Any, ...], added: Mapping[str, Any]) -> None:
     row.save()
 
 
+def _recent_add(key: tuple[Any, ...], added: Mapping[str, Any]) -> None:
+    at, site_id = key
+    RecentStatistics.objects.get_or_create(at=at, site_id=site_id)
+    row = RecentStatistics.objects.select_for_update().get(at=at, site_id=site_id)
+    for name in _OUTCOMES:
+        setattr(row, name, getattr(row, name) + added[name])
+    for name in _SECONDS:
+        setattr(row, name, counts_add(getattr(row, name), added[name]))
+    row.failures = tallies_add(row.failures, added["failures"])
+    row.stages = stages_add(row.stages, added["stages"])
+    row.save()
+
+
 def statistics_drop() -> int:
-    """Forget hours beyond STATISTICS_KEPT_DAYS; returns how many rows."""
+    """Forget hours beyond STATISTICS_KEPT_DAYS, and five minutes beyond a day; returns how many hours' rows."""
+    RecentStatistics.objects.filter(at__lt=clock.now() - _RECENT_KEPT).delete()
     oldest = clock.now() - datetime.timedelta(days=settings.STATISTICS_KEPT_DAYS)
     dropped, _ = HourlyStatistics.objects.filter(hour__lt=oldest).delete()
     return dropped

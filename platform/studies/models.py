@@ -38,6 +38,8 @@ class Study(models.Model):
     patient_pseudonym = models.CharField(max_length=64, blank=True, default="")
     #: SHA-256 over the sorted digests of its images: the very same files again have the same one. Empty: not known.
     content_sha256 = models.CharField(max_length=64, blank=True, default="")
+    #: The synthetic study that ships with the platform (studies.sample): shown as such everywhere, and in no clinical figure.
+    is_sample = models.BooleanField(default=False)
     submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -48,6 +50,7 @@ class Study(models.Model):
             # The reference first: the list of jobs asks for it through a join that does not name the study's site.
             models.Index(fields=["external_id", "site"], name="study_external_id"),
             models.Index(fields=["content_sha256", "site"], name="study_content", condition=~models.Q(content_sha256="")),
+            models.Index(fields=["site"], name="study_sample", condition=models.Q(is_sample=True)),
         ]
 
     def __str__(self) -> str:

@@ -34,7 +34,9 @@ def external_id_validate(external_id: str) -> str:
     return external_id
 
 
-def study_create(*, received: ReceivedStudy, site: Site, external_id: str = "", submitted_by: User | None = None) -> Study:
+def study_create(
+    *, received: ReceivedStudy, site: Site, external_id: str = "", submitted_by: User | None = None, is_sample: bool = False
+) -> Study:
     """Rows of a received study, inside the caller's transaction. Raises IntakeRefusal for a malformed `external_id`."""
     study = Study.objects.create(
         site=site,
@@ -42,6 +44,7 @@ def study_create(*, received: ReceivedStudy, site: Site, external_id: str = "", 
         study_instance_uid=received.study_instance_uid,
         patient_pseudonym=received.patient_pseudonym,
         content_sha256=received.content_sha256,
+        is_sample=is_sample,
         submitted_by=submitted_by,
     )
     stored = _stored_objects(site, received.images)

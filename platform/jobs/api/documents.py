@@ -25,7 +25,7 @@ def job_document(job: Job, *, queue_position: int | None, eta_seconds: int | Non
     return {
         "id": str(job.pk),
         "url": job_url(job.pk),
-        "study": {"id": str(job.study_id), "external_id": job.study.external_id},
+        "study": {"id": str(job.study_id), "external_id": job.study.external_id, "is_sample": job.study.is_sample},
         "status": job.status,
         "stage": job.stage or None,
         "attempt": job.attempt,
@@ -70,6 +70,7 @@ def study_document(study: Study, *, latest_job: Job | None, image_count: int) ->
     return {
         "id": str(study.pk),
         "external_id": study.external_id,
+        "is_sample": study.is_sample,
         "created_at": moment(study.created_at),
         "image_count": image_count,
         "latest_job": job_summary_document(latest_job) if latest_job is not None else None,

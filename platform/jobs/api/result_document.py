@@ -30,7 +30,12 @@ def result_document(*, job: Job, result: Result, image_positions: dict[str, int]
     return {
         "job": str(job.pk),
         "task": payload.get("task", "classification"),  # results from before masks do not say
-        "study": {"id": str(job.study_id), "external_id": job.study.external_id, **_scores(payload["study"], classes)},
+        "study": {
+            "id": str(job.study_id),
+            "external_id": job.study.external_id,
+            "is_sample": job.study.is_sample,
+            **_scores(payload["study"], classes),
+        },
         "breasts": [
             {"image_laterality": breast["image_laterality"], **_scores(breast, classes)} for breast in payload["breasts"]
         ],

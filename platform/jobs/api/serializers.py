@@ -86,6 +86,7 @@ class AcceptedSerializer(serializers.Serializer):
 class StudyReferenceSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     external_id = serializers.CharField(allow_blank=True)
+    is_sample = serializers.BooleanField(help_text="The synthetic sample that ships with the platform: no person's study.")
 
 
 class PackageReferenceSerializer(serializers.Serializer):
@@ -216,6 +217,7 @@ class StudySerializer(serializers.Serializer):
 
     id = serializers.UUIDField()
     external_id = serializers.CharField(allow_blank=True)
+    is_sample = serializers.BooleanField(help_text="The synthetic sample that ships with the platform: no person's study.")
     created_at = serializers.DateTimeField()
     image_count = serializers.IntegerField()
     latest_job = JobSummarySerializer(allow_null=True)
@@ -238,6 +240,7 @@ class ScoredSerializer(serializers.Serializer):
 class ResultStudySerializer(ScoredSerializer):
     id = serializers.UUIDField()
     external_id = serializers.CharField(allow_blank=True)
+    is_sample = serializers.BooleanField(help_text="The synthetic sample that ships with the platform: no person's study.")
 
 
 class ResultBreastSerializer(ScoredSerializer):

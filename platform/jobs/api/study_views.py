@@ -112,7 +112,7 @@ class StudyListView(RateLimited, GenericAPIView):
         answers: list[Response] = []
 
         def committing(job: Job) -> None:
-            answers.append(_accepted(request, job))
+            answers.append(accepted(request, job))
             answer_commit(request, answers[0])
 
         common: dict[str, Any] = {
@@ -132,11 +132,12 @@ class StudyListView(RateLimited, GenericAPIView):
         return answers[0]
 
 
-def _accepted(request: Request, job: Job) -> Response:
+def accepted(request: Request, job: Job, *, status: int = 202) -> Response:
+    """The study's id, its job, and when to look."""
     eta = eta_seconds(job=job, queue_position=queue_positions(jobs=[job]).get(job.pk))
     return Response(
         {"id": str(job.study_id), "job": {"id": str(job.pk), "url": job_url(job.pk)}},
-        status=202,
+        status=status,
         headers={"Location": request.build_absolute_uri(job_url(job.pk)), **retry_after(job, eta)},
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.cache import cache
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,17 +14,24 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from accounts.permissions import CanAdminister
 from common.conditional import conditional_response, etag_for
+from inference_worker.contract.failures import CodedError
 from inference_worker.contract.queues import ORDER_QUEUES
-from monitoring.operations import operations_report
+from jobs.api.serializers import ProblemSerializer
+from jobs.heartbeats import EVENT_FLOW
+from monitoring.operations import PROCESS_KINDS, WINDOWS, operations_report
 
 _REMEMBERED_SECONDS = 2
 
 
-class HourSerializer(serializers.Serializer):
-    hour = serializers.DateTimeField()
+class StepSerializer(serializers.Serializer):
+    """The jobs that ended in one step of the window, which begins `at`; seconds from submission to result, null without any."""
+
+    at = serializers.DateTimeField()
     succeeded = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
+    total_p50 = serializers.FloatField(allow_null=True)
+    total_p95 = serializers.FloatField(allow_null=True)
 
 
 class FailureCountSerializer(serializers.Serializer):
@@ -33,12 +40,18 @@ class FailureCountSerializer(serializers.Serializer):
 
 
 class WaitingPercentilesSerializer(serializers.Serializer):
-    """Of `jobs` jobs of the last 24 hours, in seconds; null without any."""
+    """Of `jobs` jobs of the window, in seconds; null without any."""
 
     jobs = serializers.IntegerField()
     p50 = serializers.FloatField(allow_null=True)
     p95 = serializers.FloatField(allow_null=True)
     p99 = serializers.FloatField(allow_null=True)
+
+
+class StageSerializer(WaitingPercentilesSerializer):
+    """One stage of the run, as the worker measures it."""
+
+    stage = serializers.CharField()
 
 
 class SiteWaitingSerializer(serializers.Serializer):
@@ -56,7 +69,7 @@ class QueueSerializer(serializers.Serializer):
 
 
 class ProcessSerializer(serializers.Serializer):
-    kind = serializers.ChoiceField(choices=["worker", "ledger", "dispatcher", "event_flow"])
+    kind = serializers.ChoiceField(choices=[*PROCESS_KINDS, EVENT_FLOW])
     name = serializers.CharField()
     alive = serializers.BooleanField()
     last_seen_at = serializers.DateTimeField()
@@ -83,12 +96,19 @@ class StorageSerializer(serializers.Serializer):
 
 
 class OperationsSerializer(serializers.Serializer):
-    throughput = HourSerializer(many=True)
+    """`total_seconds`: submission to result, of which `wait_seconds` until a worker started and `run_seconds` from then on.
+    `missing`: kinds of processes of which none is alive."""
+
+    window = serializers.ChoiceField(choices=list(WINDOWS))
+    throughput = StepSerializer(many=True)
     failures = FailureCountSerializer(many=True)
-    run_seconds = WaitingPercentilesSerializer()
+    total_seconds = WaitingPercentilesSerializer()
     wait_seconds = WaitingPercentilesSerializer()
+    run_seconds = WaitingPercentilesSerializer()
+    stages = StageSerializer(many=True)
     queues = QueueSerializer(many=True)
     processes = ProcessSerializer(many=True)
+    missing = serializers.ListField(child=serializers.ChoiceField(choices=list(PROCESS_KINDS)))
     in_service = InServiceSerializer(many=True)
     storage = StorageSerializer()
 
@@ -99,14 +119,21 @@ class OperationsView(APIView):
     permission_classes = [CanAdminister]
 
     @extend_schema(
-        operation_id="operations", summary="How the platform does", tags=["monitoring"], responses=OperationsSerializer
+        operation_id="operations",
+        summary="How the platform does",
+        tags=["monitoring"],
+        parameters=[OpenApiParameter("window", str, enum=list(WINDOWS), default="24h")],
+        responses={200: OperationsSerializer, 400: ProblemSerializer},
     )
     def get(self, request: Request) -> Response:
         user = caller(request)
         site = None if user.is_superuser else user.site
-        key = f"operations.{site.pk if site else 'all'}"
+        window = request.query_params.get("window", "24h")
+        if window not in WINDOWS:
+            raise CodedError("input:invalid_field", f"window: one of {', '.join(WINDOWS)}")
+        key = f"operations.{window}.{site.pk if site else 'all'}"
         report: dict[str, Any] | None = cache.get(key)
         if report is None:
-            report = operations_report(site=site)
+            report = operations_report(site=site, window=window)
             cache.set(key, report, _REMEMBERED_SECONDS)
         return conditional_response(request, etag=etag_for("operations", report), build=lambda: report)

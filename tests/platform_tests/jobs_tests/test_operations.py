@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +16,8 @@ from jobs.heartbeats import DISPATCHER, own_heartbeat_write
 from jobs.ledger import events_apply
 from jobs.models import Job
 from monitoring.api.operations_views import OperationsSerializer
-from monitoring.rollups import finished_count
+from monitoring.models import HourlyStatistics, RecentStatistics
+from monitoring.rollups import finished_count, statistics_drop
 from tests.platform_tests.jobs_tests.conftest import Clock
 from tests.platform_tests.jobs_tests.factories import event, heartbeat, shape_of, succeed
 
@@ -35,10 +38,14 @@ def test_figures_come_from_what_ran(
     finished_count()
     body = operator.get("/api/v1/operations").json()
     assert set(body) == shape_of(OperationsSerializer())
-    assert len(body["throughput"]) == 24
+    assert (body["window"], len(body["throughput"])) == ("24h", 24)
     assert (body["throughput"][-1]["succeeded"], body["throughput"][-1]["failed"]) == (1, 1)
     assert body["failures"] == [{"code": "input:pixel_data_corrupt", "jobs": 1}]
-    assert body["run_seconds"]["jobs"] == 1
+    assert [body[name]["jobs"] for name in ("total_seconds", "wait_seconds", "run_seconds")] == [1, 1, 1]
+    assert body["throughput"][-1]["total_p50"] == body["total_seconds"]["p50"]
+    assert body["throughput"][0]["total_p95"] is None
+    assert body["stages"] == [{"stage": "decode", "jobs": 1, "p50": 0.05, "p95": 0.095, "p99": 0.099}]
+    assert body["missing"] == ["ledger", "batches", "webhooks"]
     queues = {row["priority"]: row for row in body["queues"]}
     assert queues["stat"]["sites"] == [{"site": "north", "waiting": 1}]
     assert (queues["routine"]["waiting"], queues["routine"]["sites"]) == (2, [])  # another site's name is not told
@@ -56,6 +63,40 @@ def test_figures_come_from_what_ran(
     body = operator.get("/api/v1/operations").json()
     assert [row["sites"] for row in body["queues"]][1] == [{"site": "south", "waiting": 2}]
     assert not any(row["alive"] for row in body["processes"])
+
+
+@pytest.mark.parametrize(("window", "points", "step_seconds"), [("1h", 12, 300), ("24h", 24, 3600), ("7d", 28, 21600)])
+def test_a_window_ends_with_the_step_that_is_running(
+    operator: APIClient, make_job: Callable[..., Job], moving_clock: Clock, window: str, points: int, step_seconds: int
+) -> None:
+    succeed(make_job())
+    finished_count()
+    steps = operator.get("/api/v1/operations", {"window": window}).json()["throughput"]
+    starts = [datetime.datetime.fromisoformat(step["at"]) for step in steps]
+    assert len(steps) == points
+    assert {(later - earlier).total_seconds() for earlier, later in itertools.pairwise(starts)} == {step_seconds}
+    assert starts[-1] <= moving_clock.now() < starts[-1] + datetime.timedelta(seconds=step_seconds)
+    assert [step["succeeded"] for step in steps] == [0] * (points - 1) + [1]
+    moving_clock.advance(step_seconds)
+    cache.clear()
+    moved = operator.get("/api/v1/operations", {"window": window}).json()["throughput"]
+    assert [step["succeeded"] for step in moved] == [0] * (points - 2) + [1, 0]
+    moving_clock.advance(step_seconds * points)
+    cache.clear()
+    assert operator.get("/api/v1/operations", {"window": window}).json()["total_seconds"]["jobs"] == 0
+
+
+def test_an_unknown_window_is_refused(operator: APIClient) -> None:
+    answer = operator.get("/api/v1/operations", {"window": "1y"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "input:invalid_field")
+
+
+def test_five_minutes_are_kept_for_a_day(make_job: Callable[..., Job], moving_clock: Clock) -> None:
+    succeed(make_job())
+    finished_count()
+    moving_clock.advance(27 * 3600)
+    statistics_drop()
+    assert (RecentStatistics.objects.count(), HourlyStatistics.objects.count()) == (0, 1)
 
 
 def test_an_unchanged_dashboard_is_304_and_others_are_403(operator: APIClient, api: APIClient, job: Job) -> None:
