@@ -23,4 +23,7 @@ export const pages = [
   { name: 'operations', script: 'operations', title: 'operations.heading', nav: 'administration', theme: 'auto' },
   { name: 'password', script: 'password', title: 'password.heading', nav: null, theme: 'auto' },
   { name: 'forbidden', script: 'forbidden', title: 'pages.forbidden', nav: null, theme: 'auto' },
+  { name: 'not-found', script: 'broken', title: 'broken.notFoundHeading', nav: null, theme: 'auto', bare: true },
+  { name: 'server-error', script: 'broken', title: 'broken.errorHeading', nav: null, theme: 'auto', bare: true },
+  { name: 'unavailable', script: 'broken', title: 'broken.awayHeading', nav: null, theme: 'auto', bare: true },
 ];

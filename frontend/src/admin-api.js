@@ -33,6 +33,6 @@ export const admin = {
   siteAdd: (body) => post('/sites', body),
   siteChange: (slug, body) => patch(`/sites/${part(slug)}`, body),
 
-  operationsRead: (options) => request('/operations', options),
+  operationsRead: (filters, options) => request(`/operations${query(filters)}`, options),
   failuresList: (options) => request('/failures', options),
 };

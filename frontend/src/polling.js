@@ -35,6 +35,7 @@ export function pollingCreate({
   let timer = null;
   let request = null;
   let running = false;
+  let ended = false;
 
   const clear = () => {
     clearTimeout(timer);
@@ -77,6 +78,7 @@ export function pollingCreate({
   function failed(error) {
     if (isFatal(error)) {
       halt();
+      ended = error.status === 401;
       onState({ name: 'stopped' });
       onFatal(error);
       return;
@@ -126,14 +128,20 @@ export function pollingCreate({
     }
   }
 
+  function start() {
+    if (running) return undefined;
+    running = true;
+    ended = false;
+    page.addEventListener('visibilitychange', visibilityChanged);
+    window.addEventListener('online', refresh);
+    return poll();
+  }
+
+  // Signed in again without leaving the page: what only the end of the session had stopped goes on.
+  window.addEventListener('session-renewed', () => ended && start());
+
   return {
-    start() {
-      if (running) return undefined;
-      running = true;
-      page.addEventListener('visibilitychange', visibilityChanged);
-      window.addEventListener('online', refresh);
-      return poll();
-    },
+    start,
     stop: halt,
     /** Ask again now; also after an action of the user. */
     refresh,

@@ -229,14 +229,14 @@ def problem_from(exception: BaseException) -> Problem | None:
     if isinstance(exception, drf.APIException):
         return _from_drf(exception)
     if isinstance(exception, (OperationalError, InterfaceError)):
-        return _database_away()
+        return database_away()
     if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
         # Where uploads wait to be read; the object store words its own.
         return Problem.for_coded_error(CodedError("system:storage_full"))
     return None
 
 
-def _database_away() -> Problem:
+def database_away() -> Problem:
     """Nothing was written, so the same request may simply be sent again."""
     return Problem.for_status(
         503,

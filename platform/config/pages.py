@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -21,6 +22,7 @@ from django.views import View
 from django.views.decorators.csrf import ensure_csrf_cookie
 
 from accounts.models import Role, User
+from common import problems
 from common.problems import Problem, problem_response
 
 
@@ -41,7 +43,11 @@ class _Page(View):
 
     @method_decorator(ensure_csrf_cookie)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return super().dispatch(request, *args, **kwargs)
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except (OperationalError, InterfaceError):
+            answer = problem_response(request, problems.database_away())
+            return _page_of_error(request, "unavailable.html", instead_of=answer)
 
     def get(self, request: HttpRequest, **_of_the_address: Any) -> HttpResponse:
         if self.needs_login and not request.user.is_authenticated:
@@ -70,6 +76,31 @@ class _Page(View):
         response["Cache-Control"] = "private, no-cache"
         patch_vary_headers(response, ["Cookie"])
         return response
+
+
+def _page_of_error(request: HttpRequest, file_name: str, *, instead_of: HttpResponse) -> HttpResponse:
+    """The same answer as a page, for a person's browser; as it is for a program, an address of the API, or without the pages."""
+    path = settings.FRONTEND_DIST / file_name
+    # A program's “*/*” would take a page as well; only browsers say that they want one.
+    if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", "") or not path.is_file():
+        return instead_of
+    content, _ = _page_read(path, path.stat().st_mtime_ns)
+    page = HttpResponse(content, content_type="text/html; charset=utf-8", status=instead_of.status_code)
+    if "Retry-After" in instead_of:
+        page["Retry-After"] = instead_of["Retry-After"]
+    page["Cache-Control"] = "no-store"
+    patch_vary_headers(page, ["Accept"])
+    return page
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """handler404."""
+    return _page_of_error(request, "not-found.html", instead_of=problems.not_found(request, exception))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """handler500."""
+    return _page_of_error(request, "server-error.html", instead_of=problems.server_error(request))
 
 
 class LoginPage(_Page):

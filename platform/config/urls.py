@@ -57,5 +57,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 
 handler400 = "common.problems.bad_request"
 handler403 = "common.problems.permission_denied"
-handler404 = "common.problems.not_found"
-handler500 = "common.problems.server_error"
+handler404 = "config.pages.not_found"
+handler500 = "config.pages.server_error"

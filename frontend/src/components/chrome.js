@@ -8,10 +8,17 @@ import { loginPath, passwordPath } from '../navigation.js';
 import { administersEverySite, isAdministrator } from '../rights.js';
 import { t } from '../strings/index.js';
 import { themeSwitchAttach } from '../theme.js';
+import { unsavedHeld, unsavedWatch } from '../unsaved.js';
+import { renewalAsk } from './renewal-dialog.js';
 import { toast, toastCarried, toastCarry, toastProblem } from './toasts.js';
 
+let person = null;
+
+/** The session has ended: to the login page and back, or a sign-in on the spot where leaving would lose what was typed. */
 export function toLogin() {
-  location.assign(loginPath(location));
+  const leave = () => location.assign(loginPath(location));
+  if (person && unsavedHeld()) renewalAsk({ username: person, leave });
+  else leave();
 }
 
 /** A promise nobody handled must not fail in silence. */
@@ -43,6 +50,7 @@ function accountShow(session) {
 /** Prepares the page; resolves to the session, or never when the browser is on its way to the login page. */
 export async function chromeStart() {
   crashReporterAttach();
+  unsavedWatch();
   onUnauthenticated(toLogin);
   onPasswordWanted(() => location.assign(passwordPath(location)));
   themeSwitchAttach(byId('theme-switch'));
@@ -65,6 +73,7 @@ export async function chromeStart() {
     toLogin();
     return new Promise(() => {});
   }
+  person = session.user.username;
   accountShow(session);
   return session;
 }

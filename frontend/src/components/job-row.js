@@ -6,6 +6,7 @@ import { t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
 import { studyName } from './job-actions.js';
 import { progressWords, stageSegments } from './job-progress.js';
+import { sampleBadge } from './sample.js';
 import { outcomeBadge, statusBadge } from './status-badge.js';
 
 const cell = (name, ...children) =>
@@ -49,6 +50,7 @@ export function jobRow(job, { onAction, selection = null, now = Date.now() }) {
       { scope: 'row', className: 'worklist__study' },
       selection && selectBox(job, selection),
       h('a', { className: 'worklist__link', href: jobPath(job.id) }, studyName(job)),
+      sampleBadge(job.study),
       job.purpose === 'rerun' && h('span', { className: 'worklist__repeat' }, t('worklist.repeat')),
     ),
     cell('status', statusBadge(job.status)),

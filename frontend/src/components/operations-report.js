@@ -1,23 +1,33 @@
 /** The operators' dashboard from one answer of the API. Data in, nodes out; the figures are the server's. */
 import { h, styleSet } from '../dom.js';
-import { bytes, count, duration, percent } from '../format.js';
+import { bytes, count, dateTime, duration, percent } from '../format.js';
 import { locale, plural, t, tOr } from '../strings/index.js';
-import { barChart } from './charts.js';
+import { barChart, lineChart } from './charts.js';
 import { badge } from './package-parts.js';
-import { dataTable, panel, timeNode } from './registry-page.js';
+import { callout, dataTable, panel, timeNode } from './registry-page.js';
 
 const hourFormat = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const dayFormat = new Intl.DateTimeFormat(locale, {
+  weekday: 'short',
+  hour: '2-digit',
+  minute: '2-digit',
+  hourCycle: 'h23',
+});
 const outcomes = ['succeeded', 'failed', 'cancelled'];
 const percentiles = ['p50', 'p95', 'p99'];
 const diskLowShare = 0.1;
 
-const kindWords = (kind) => tOr(`operations.kinds.${kind}`, kind);
+const kindWords = (kind) => tOr(`operations.kinds.${kind}`, tOr(`operationsTime.kinds.${kind}`, kind));
 
-/** Kinds of which processes have reported once and none does now. One that was replaced by another of its kind is no loss. */
-function kindsMissing(processes) {
+/** Kinds of which none is alive: what a whole platform has, and what has reported once. A replaced process is no loss. */
+function kindsMissing({ processes, missing = [] }) {
   const alive = new Set(processes.filter((process) => process.alive).map(({ kind }) => kind));
-  return [...new Set(processes.map(({ kind }) => kind))].filter((kind) => !alive.has(kind));
+  return [...new Set([...missing, ...processes.map(({ kind }) => kind)])].filter((kind) => !alive.has(kind));
 }
+
+const lastWords = ({ window }) => t(`operationsTime.last.w${window}`);
+const labelsOf = ({ window, throughput: steps }) =>
+  steps.map(({ at }) => (window === '7d' ? dayFormat : hourFormat).format(new Date(at)));
 
 const total = (hours, outcome) => hours.reduce((sum, hour) => sum + hour[outcome], 0);
 
@@ -34,19 +44,19 @@ function tiles(report) {
   const waiting = report.queues.reduce((sum, queue) => sum + queue.waiting, 0);
   const oldest = Math.max(...report.queues.map((queue) => queue.oldest_seconds ?? -1));
   const alive = report.processes.filter((process) => process.alive).length;
-  const missing = kindsMissing(report.processes);
+  const missing = kindsMissing(report);
   const failed = total(report.throughput, 'failed');
   const silent = report.processes.length - alive;
   return h(
     'dl',
     { className: 'metric-tiles' },
-    tile(t('operations.finished'), count(total(report.throughput, 'succeeded')), { note: t('operations.lastDay') }),
-    tile(t('operations.failed'), count(failed), { note: t('operations.lastDay'), tone: failed ? 'bad' : null }),
+    tile(t('operations.finished'), count(total(report.throughput, 'succeeded')), { note: lastWords(report) }),
+    tile(t('operations.failed'), count(failed), { note: lastWords(report), tone: failed ? 'bad' : null }),
     tile(t('operations.waiting'), count(waiting), {
       note: oldest >= 0 ? t('operations.oldest', { time: duration(oldest) }) : t('operations.nobodyWaits'),
     }),
-    tile(t('operations.runMedian'), duration(report.run_seconds.p50), {
-      note: t('operations.p95Of', { time: duration(report.run_seconds.p95) }),
+    tile(t('operationsTime.totalMedian'), duration(report.total_seconds.p50), {
+      note: t('operations.p95Of', { time: duration(report.total_seconds.p95) }),
     }),
     tile(t('operations.alive'), count(alive), {
       note: missing.length
@@ -61,18 +71,48 @@ function tiles(report) {
   );
 }
 
-function throughput({ throughput: hours }) {
+function throughput(report) {
   return panel(
-    { title: t('operations.throughput'), aside: t('operations.lastDay') },
+    { title: t('operations.throughput'), aside: lastWords(report) },
     barChart({
-      title: t('operations.throughputChart'),
-      xName: t('operations.hour'),
-      labels: hours.map(({ hour }) => hourFormat.format(new Date(hour))),
+      title: t('operationsTime.throughputChart'),
+      xName: t(`operationsTime.step.w${report.window}`),
+      labels: labelsOf(report),
       series: outcomes.map((name) => ({
         name: t(`operations.outcomes.${name}`),
-        values: hours.map((hour) => hour[name]),
+        values: report.throughput.map((step) => step[name]),
       })),
       format: count,
+    }),
+  );
+}
+
+/** The line chart in a sentence: what it shows to whoever does not see it, and what to look at first. */
+export function turnaroundSummary({ throughput: steps, total_seconds: all }) {
+  const worst = steps.reduce((one, step) => ((step.total_p95 ?? -1) > (one?.total_p95 ?? -1) ? step : one), null);
+  if (!all.jobs || worst?.total_p95 === undefined || worst.total_p95 === null) return t('operationsTime.summaryNone');
+  return t('operationsTime.summary', {
+    jobs: count(all.jobs),
+    p50: duration(all.p50),
+    p95: duration(all.p95),
+    at: dateTime(worst.at),
+    worst: duration(worst.total_p95),
+  });
+}
+
+function turnaround(report) {
+  return panel(
+    { title: t('operationsTime.total'), aside: lastWords(report) },
+    lineChart({
+      title: t('operationsTime.totalChart'),
+      xName: t(`operationsTime.step.w${report.window}`),
+      labels: labelsOf(report),
+      series: [
+        { name: t('operationsTime.median'), values: report.throughput.map((step) => step.total_p50) },
+        { name: t('operationsTime.p95'), values: report.throughput.map((step) => step.total_p95) },
+      ],
+      format: duration,
+      note: turnaroundSummary(report),
     }),
   );
 }
@@ -95,30 +135,50 @@ function queues({ queues: rows }) {
   );
 }
 
+const percentileCells = (found) => [...percentiles.map((one) => duration(found[one])), count(found.jobs)];
+const percentileColumns = (first) => [
+  first,
+  ...percentiles.map((name) => t(`operations.percentiles.${name}`)),
+  t('operations.jobs'),
+];
+
 function latency(report) {
   return panel(
-    { title: t('operations.latency'), aside: t('operations.lastDay') },
+    { title: t('operations.latency'), aside: lastWords(report) },
     dataTable({
       caption: t('operations.latency'),
-      columns: [
-        t('operations.what'),
-        ...percentiles.map((name) => t(`operations.percentiles.${name}`)),
-        t('operations.jobs'),
+      columns: percentileColumns(t('operations.what')),
+      rows: [
+        [t('operationsTime.total_seconds'), ...percentileCells(report.total_seconds)],
+        ...['wait_seconds', 'run_seconds'].map((name) => [t(`operations.${name}`), ...percentileCells(report[name])]),
       ],
-      rows: ['wait_seconds', 'run_seconds'].map((name) => [
-        t(`operations.${name}`),
-        ...percentiles.map((one) => duration(report[name][one])),
-        count(report[name].jobs),
-      ]),
     }),
     h('p', { className: 'form-text' }, t('operations.latencyHint')),
   );
 }
 
-/** `titles`: Map of code → title from the catalogue. */
-function failures({ failures: rows }, titles) {
+const stageOrder = ['model', 'fetch', 'preprocess', 'infer', 'explain', 'aggregate', 'store'];
+const stagePlace = ({ stage }) => stageOrder.indexOf(stage) + 1 || stageOrder.length + 1;
+
+function stages(report) {
+  const rows = [...report.stages].sort((one, other) => stagePlace(one) - stagePlace(other));
   return panel(
-    { title: t('operations.failures'), aside: t('operations.lastDay') },
+    { title: t('operationsTime.stages'), aside: lastWords(report) },
+    rows.length
+      ? dataTable({
+          caption: t('operationsTime.stages'),
+          columns: percentileColumns(t('operationsTime.stage')),
+          rows: rows.map((row) => [tOr(`result.elapsedStages.${row.stage}`, row.stage), ...percentileCells(row)]),
+        })
+      : h('p', { className: 'muted' }, t('operationsTime.stagesNone')),
+  );
+}
+
+/** `titles`: Map of code → title from the catalogue. */
+function failures(report, titles) {
+  const rows = report.failures;
+  return panel(
+    { title: t('operations.failures'), aside: lastWords(report) },
     rows.length
       ? dataTable({
           caption: t('operations.failures'),
@@ -149,8 +209,9 @@ function processRow(process, missing) {
   ];
 }
 
-function processes({ processes: rows }) {
-  const missing = kindsMissing(rows);
+function processes(report) {
+  const rows = report.processes;
+  const missing = kindsMissing(report);
   const shown = rows.filter(({ alive, kind }) => alive || missing.includes(kind));
   const gone = rows.filter((process) => !shown.includes(process));
   const table = (caption, some) =>
@@ -163,6 +224,13 @@ function processes({ processes: rows }) {
     });
   return panel(
     { title: t('operations.processes') },
+    missing.length > 0 &&
+      callout({
+        tone: 'bad',
+        live: false,
+        title: t('operationsTime.missingTitle', { kinds: missing.map(kindWords).join(', ') }),
+        text: t('operationsTime.missingText'),
+      }),
     shown.length
       ? table(t('operations.processes'), shown)
       : h('p', { className: 'muted' }, t('operations.noProcesses')),
@@ -223,8 +291,17 @@ function inService({ in_service: rows }) {
 export function operationsReport(report, { titles = new Map() } = {}) {
   return [
     tiles(report),
+    turnaround(report),
     throughput(report),
-    h('div', { className: 'panel-grid' }, queues(report), latency(report), failures(report, titles), storage(report)),
+    h(
+      'div',
+      { className: 'panel-grid' },
+      latency(report),
+      stages(report),
+      queues(report),
+      failures(report, titles),
+      storage(report),
+    ),
     processes(report),
     inService(report),
   ];

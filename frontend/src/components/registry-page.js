@@ -104,12 +104,15 @@ export function panel({ title, level = 'h2', className = '', aside = null }, ...
   );
 }
 
-/** A note that has to be seen: `tone` warning, bad or good; icon and words carry the meaning with the colour. */
-export function callout({ tone = 'warning', title, text = null, children = [] }) {
+/**
+ * A note that has to be seen: `tone` warning, bad or good; icon and words carry the meaning with the colour.
+ * `live` false: it is drawn again and again, and must not be read aloud each time.
+ */
+export function callout({ tone = 'warning', title, text = null, children = [], live = true }) {
   const glyphs = { warning: 'warning', bad: 'xCircle', good: 'check', info: 'info' };
   return h(
     'div',
-    { className: `callout callout--${tone}`, role: tone === 'bad' || tone === 'warning' ? 'alert' : null },
+    { className: `callout callout--${tone}`, role: live && (tone === 'bad' || tone === 'warning') ? 'alert' : null },
     icon(glyphs[tone]),
     h('div', {}, h('strong', {}, title), text && h('p', {}, text), children),
   );

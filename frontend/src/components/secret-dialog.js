@@ -14,8 +14,40 @@ async function copy(field, said) {
   }
 }
 
-/** `facts`: [[name, value]] beside the secret. Resolves when the person says that it is kept. */
-export function secretShow({ title, text, label, secret, facts = [] }) {
+function exampleNode({ label, text, note }, said) {
+  const field = h('textarea', {
+    className: 'form-control',
+    id: 'secret-example',
+    readonly: true,
+    rows: 3,
+    spellcheck: 'false',
+    onFocus: (event) => event.target.select(),
+  });
+  field.value = text;
+  return h(
+    'div',
+    { className: 'secret__try' },
+    h('label', { className: 'form-label', for: 'secret-example' }, label),
+    h(
+      'div',
+      { className: 'secret__row' },
+      field,
+      h(
+        'button',
+        { type: 'button', className: 'btn btn-outline-secondary', onClick: () => copy(field, said) },
+        icon('clipboard'),
+        ` ${t('administration.copy')}`,
+        h('span', { className: 'visually-hidden' }, `: ${label}`),
+      ),
+    ),
+    note && h('p', { className: 'form-text' }, note),
+  );
+}
+
+/**
+ * `facts`: [[name, value]] beside the secret; `example`: { label, text, note } to copy and try it with. Resolves when the person says that it is kept.
+ */
+export function secretShow({ title, text, label, secret, facts = [], example = null }) {
   return new Promise((resolve) => {
     const field = h('input', {
       className: 'form-control secret__value',
@@ -55,6 +87,7 @@ export function secretShow({ title, text, label, secret, facts = [] }) {
           ),
         ),
         said,
+        example && exampleNode(example, said),
         h(
           'p',
           { className: 'secret__warning', id: 'secret-warning' },
@@ -71,6 +104,8 @@ export function secretShow({ title, text, label, secret, facts = [] }) {
     dialog.addEventListener('cancel', (event) => event.preventDefault()); // Escape by habit would lose it for good
     dialog.addEventListener('close', () => {
       field.value = '';
+      const tried = dialog.querySelector('#secret-example');
+      if (tried) tried.value = '';
       dialog.remove();
       resolve();
     });

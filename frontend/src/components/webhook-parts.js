@@ -19,6 +19,7 @@ export const eventTypes = {
     'batch.cancelled',
   ],
   deployment: ['deployment.changed'],
+  alert: ['alert.raised', 'alert.resolved'],
 };
 
 export const webhookPath = (id) => `/webhooks/${encodeURIComponent(id)}`;

@@ -85,7 +85,11 @@ function show(page) {
             }),
           }),
         )
-      : emptyCard({ title: t('audit.emptyTitle'), text: t('audit.emptyText') }),
+      : emptyCard({
+          title: t('audit.emptyTitle'),
+          text: t('audit.emptyText'),
+          action: link({ words: t('leads.clear'), href: '/audit' }),
+        }),
     h(
       'nav',
       { className: 'pager', 'aria-label': t('audit.pages') },

@@ -8,15 +8,17 @@ import { progressWords } from '../components/job-progress.js';
 import { originNode, repeatButtons, replaysCard, replayStart, rerunAsk } from '../components/job-repeats.js';
 import { numbersCard, provenanceCard } from '../components/result-details.js';
 import { resultSummary } from '../components/result-summary.js';
+import { sampleNote } from '../components/sample.js';
 import { statusBadge } from '../components/status-badge.js';
 import { historyCard, progressCard } from '../components/timeline.js';
 import { toast, toastProblem } from '../components/toasts.js';
 import { viewTitle } from '../components/view-card.js';
 import { byId, h, textSet } from '../dom.js';
+import { notesAdd } from '../first-steps.js';
 import { dateTime } from '../format.js';
 import { jobIdFrom, jobPath } from '../navigation.js';
 import { pollingCreate } from '../polling.js';
-import { isAdministrator } from '../rights.js';
+import { isAdministrator, maySubmit } from '../rights.js';
 import { registry } from '../registry-api.js';
 import { t, tOr } from '../strings/index.js';
 
@@ -29,6 +31,7 @@ let before = null;
 let resultShown = false;
 let administrator = false;
 let viewer = null;
+let session = null;
 
 async function copy(text, done) {
   try {
@@ -143,6 +146,7 @@ async function resultShow() {
       ),
     );
     resultShown = true;
+    notesAdd(session.user.username, { opened: true });
     byId('job-state').replaceChildren();
   } catch (problem) {
     toastProblem(problem);
@@ -171,7 +175,9 @@ function jobShow(job) {
   byId('main').setAttribute('aria-busy', 'false');
   headShow(job);
   actionsShow(job);
-  byId('job-origin').replaceChildren(...[originNode(job, { administrator })].filter(Boolean));
+  byId('job-origin').replaceChildren(
+    ...[sampleNote(job.study, { mayRemove: maySubmit(session) }), originNode(job, { administrator })].filter(Boolean),
+  );
   if (job.status !== 'SUCCEEDED' && resultShown) {
     resultShown = false;
     byId('job-result').replaceChildren();
@@ -213,7 +219,8 @@ const jobPoll = pollingCreate({
 });
 
 async function start() {
-  administrator = isAdministrator(await chromeStart());
+  session = await chromeStart();
+  administrator = isAdministrator(session);
   jobPoll.start();
 }
 

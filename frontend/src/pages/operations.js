@@ -9,6 +9,9 @@ import { administersEverySite } from '../rights.js';
 import { t } from '../strings/index.js';
 
 const everySeconds = 5;
+const windows = ['1h', '24h', '7d'];
+const asked = new URLSearchParams(location.search).get('window');
+const chosen = { window: windows.includes(asked) ? asked : '24h' };
 const place = h('div', { className: 'stack' });
 let titles = new Map();
 
@@ -31,7 +34,7 @@ function placeKeep() {
 }
 
 const poll = pollingCreate({
-  fetcher: (options) => admin.operationsRead(options),
+  fetcher: (options) => admin.operationsRead(chosen, options),
   onData: (report) => {
     const placeBack = placeKeep();
     place.replaceChildren(...operationsReport(report, { titles }));
@@ -42,10 +45,42 @@ const poll = pollingCreate({
   delaySeconds: () => everySeconds,
 });
 
+function choose(window) {
+  chosen.window = window;
+  history.replaceState(null, '', `/operations?${new URLSearchParams(chosen)}`);
+  poll.reset();
+}
+
+function windowsNode() {
+  return h(
+    'fieldset',
+    { className: 'segmented-set' },
+    h('legend', { className: 'visually-hidden' }, t('operationsTime.window')),
+    h(
+      'div',
+      { className: 'segmented' },
+      windows.map((name) =>
+        h(
+          'label',
+          { className: 'segmented__item' },
+          h('input', {
+            type: 'radio',
+            name: 'window',
+            value: name,
+            checked: name === chosen.window,
+            onChange: () => choose(name),
+          }),
+          h('span', {}, t(`operationsTime.windows.w${name}`)),
+        ),
+      ),
+    ),
+  );
+}
+
 registryStart(async (session) => {
   headShow({ lead: t(administersEverySite(session) ? 'operations.lead' : 'operations.leadOfSite') });
   const { data } = await admin.failuresList();
   titles = new Map(data.results.map(({ code, title }) => [code, title]));
-  contentShow(place);
+  contentShow(h('div', { className: 'filters' }, windowsNode()), place);
   poll.start();
 });

@@ -88,7 +88,12 @@ async function read(wanted = filters) {
           { className: 'card batch-list' },
           dataTable({ caption: t('quarantine.heading'), columns, rows: data.results.map(row) }),
         )
-      : emptyCard({ title: t('quarantine.emptyTitle'), text: t('quarantine.emptyText'), glyph: 'check' }),
+      : emptyCard({
+          title: t('quarantine.emptyTitle'),
+          text: t('quarantine.emptyText'),
+          glyph: 'check',
+          action: link({ words: t('leads.toBatches'), href: '/batches' }),
+        }),
     pagerNode(data, { label: t('quarantine.pages'), filters, read }),
   );
 }

@@ -86,6 +86,11 @@ async function add() {
       [t('tokens.name'), token.name],
       [t('tokens.owner'), token.user],
     ],
+    example: {
+      label: t('tokenTry.curl'),
+      text: `curl -H "Authorization: Bearer ${token.token}" "${location.origin}/api/v1/jobs?page_size=5"`,
+      note: [t('tokenTry.next'), ' ', h('a', { href: '/api/v1/docs', target: '_blank' }, t('tokenTry.guide'))],
+    },
   });
 }
 

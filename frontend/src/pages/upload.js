@@ -16,6 +16,7 @@ import { problemsCount, studyProblems } from '../upload/checks.js';
 import { entryCreate, entryRead, submissionMake } from '../upload/entry.js';
 import { filesOfDrop, filesOfPicker } from '../upload/folder-drop.js';
 import { studiesOf } from '../upload/grouping.js';
+import { unsavedWhen } from '../unsaved.js';
 import { transfersCreate } from '../upload/transfers.js';
 
 const entries = [];
@@ -26,6 +27,7 @@ const transfers = transfersCreate();
 let limits = {};
 let sending = null; // { began, total } while files are on their way
 
+unsavedWhen(() => open().length > 0);
 const open = () => studiesOf(entries).filter(({ key }) => !accepted.has(key));
 
 /** Makes the group of a study that has none; what it is called may change, so its key is looked up when it is needed. */

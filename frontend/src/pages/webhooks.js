@@ -85,4 +85,8 @@ registryStart(async () => {
   headShow({ actions: [button({ words: t('webhooks.add'), look: 'primary', glyph: 'plus', onClick: add })] });
   contentShow(place);
   poll.start();
+  if (new URLSearchParams(location.search).has('new')) {
+    history.replaceState(null, '', '/webhooks'); // a page read again does not ask again
+    add();
+  }
 });

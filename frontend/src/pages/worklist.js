@@ -1,11 +1,13 @@
 /** Worklist: counts, filters, the live table. Two pollers: the counts and the page of jobs that is shown. */
 import { api, cursorOf } from '../api.js';
 import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
+import { gettingStartedCreate } from '../components/getting-started.js';
 import { icon } from '../components/icons.js';
 import { jobActionRun } from '../components/job-actions.js';
 import { bulkRun } from '../components/job-bulk.js';
 import { rerunAsk } from '../components/job-repeats.js';
 import { jobTableCreate } from '../components/job-table.js';
+import { sampleButton } from '../components/sample.js';
 import { toastProblem } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
 import { pollingCreate } from '../polling.js';
@@ -23,6 +25,7 @@ const filters = { ...noFilters };
 /** Controls by the filter they set. */
 const controls = ['search', 'priority', ...moreFilters];
 let shownPage = null;
+let firstSteps = null;
 
 function filtersFromAddress() {
   Object.assign(filters, filtersParse(location.search));
@@ -64,14 +67,16 @@ function emptyShow(none) {
       icon(first ? 'upload' : 'info', 'icon empty__icon'),
       h('h2', { className: 'h5' }, t(`worklist.${kind}Title`)),
       h('p', { className: 'text-body-secondary' }, t(`worklist.${kind}Text`)),
-      first && h('p', { className: 'text-body-secondary empty__text' }, t('firstSteps.hint')),
+      first && mayChange && h('p', { className: 'text-body-secondary empty__text' }, t('firstSteps.hint')),
       first
-        ? h(
-            'div',
-            { className: 'buttons empty__buttons' },
-            h('a', { className: 'btn btn-primary', href: '/upload' }, t('worklist.emptyAction')),
-            h('a', { className: 'btn btn-outline-secondary', href: '/tokens?new' }, t('firstSteps.token')),
-          )
+        ? mayChange &&
+            h(
+              'div',
+              { className: 'buttons empty__buttons' },
+              h('a', { className: 'btn btn-primary', href: '/upload' }, t('worklist.emptyAction')),
+              sampleButton({ look: 'outline-secondary' }),
+              h('a', { className: 'btn btn-outline-secondary', href: '/tokens?new' }, t('firstSteps.token')),
+            )
         : h(
             'button',
             { className: 'btn btn-outline-secondary', type: 'button', onClick: filtersClear },
@@ -141,6 +146,7 @@ const table = jobTableCreate({
 function pageShow(page) {
   shownPage = page;
   const changed = table.update(page.results);
+  if (changed > 0) firstSteps?.refresh();
   if (changed > 0) textSet(byId('announce'), plural('worklist.changed', changed));
   byId('worklist').setAttribute('aria-busy', 'false');
   emptyShow(page.results.length === 0);
@@ -238,6 +244,8 @@ async function start() {
   const session = await chromeStart();
   mayChange = maySubmit(session);
   if (session.site?.name) textSet(byId('site-lead'), t('worklist.lead', { site: session.site.name }));
+  firstSteps = gettingStartedCreate({ session, place: byId('first-steps') });
+  firstSteps.refresh();
   jobs.start();
   counts.start();
   deploymentsShow();

@@ -3,6 +3,8 @@ import { enAdministration } from './en-administration.js';
 import { enBatches } from './en-batches.js';
 import { enDeployments } from './en-deployments.js';
 import { enRegistry } from './en-registry.js';
+import { enOnboarding } from './en-onboarding.js';
+import { enOperations } from './en-operations.js';
 import { en } from './en.js';
 import { enWorklist } from './en-worklist.js';
 import { enViewer } from './en-viewer.js';
@@ -14,6 +16,8 @@ const catalogue = {
   ...enRegistry,
   ...enDeployments,
   ...enWorklist,
+  ...enOnboarding,
+  ...enOperations,
   viewer: enViewer,
 };
 
