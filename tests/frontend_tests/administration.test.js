@@ -4,7 +4,7 @@ import path from 'node:path';
 import { rowsNamed } from '@/components/admin-list.js';
 import { auditDetail } from '@/components/audit-detail.js';
 import { deliveryNode } from '@/components/delivery-log.js';
-import { operationsReport } from '@/components/operations-report.js';
+import { operationsReport, turnaroundSummary } from '@/components/operations-report.js';
 import { dataTable } from '@/components/registry-page.js';
 import { secretShow } from '@/components/secret-dialog.js';
 import { eventTypes, webhookBadge, webhookBody, webhookFields } from '@/components/webhook-parts.js';
@@ -16,7 +16,9 @@ const plain = (node) => node.textContent.replaceAll('\u00a0', ' ');
 const all = (nodes) => h('div', {}, nodes);
 
 const hour = (at, counts = {}) => ({
-  hour: at,
+  at,
+  total_p50: null,
+  total_p95: null,
   succeeded: 0,
   failed: 0,
   cancelled: 0,
@@ -34,11 +36,18 @@ const process = (kind, name, alive) => ({
   software_version: null,
 });
 const report = (more = {}) => ({
+  window: '24h',
   throughput: [
-    hour('2026-03-01T09:00:00Z', { succeeded: 4, failed: 1 }),
-    hour('2026-03-01T10:00:00Z', { succeeded: 2 }),
+    hour('2026-03-01T09:00:00Z', { succeeded: 4, failed: 1, total_p50: 2, total_p95: 30 }),
+    hour('2026-03-01T10:00:00Z', { succeeded: 2, total_p50: 1, total_p95: 3 }),
   ],
   failures: [{ code: 'worker:lost', jobs: 1 }],
+  total_seconds: { jobs: 6, p50: 1.7, p95: 30, p99: 40 },
+  stages: [
+    { stage: 'infer', jobs: 6, p50: 0.4, p95: 0.9, p99: 1 },
+    { stage: 'fetch', jobs: 6, p50: 0.1, p95: 0.2, p99: 0.2 },
+  ],
+  missing: [],
   run_seconds: { jobs: 6, p50: 1.5, p95: 4, p99: null },
   wait_seconds: { jobs: 6, p50: 0.2, p95: 12, p99: 40 },
   queues: [
@@ -106,6 +115,30 @@ describe('the operators’ dashboard', () => {
       bad: true,
     });
     expect(all(operationsReport(lost)).querySelector('.badge--bad')).not.toBeNull();
+  });
+
+  it('names a kind of process that never came up, quietly, because the page is drawn again and again', () => {
+    const node = all(operationsReport(report({ missing: ['webhooks'] })));
+    expect(plain(node)).toContain('Not running: Webhooks');
+    expect(node.querySelector('[role=alert]')).toBeNull();
+  });
+
+  it('says in words what the line of seconds shows, and in a table', () => {
+    expect(turnaroundSummary(report()).replaceAll('\u00a0', ' ')).toContain(
+      'Half of 6 results came within 1.7 s, 95 % within 30 s.',
+    );
+    expect(turnaroundSummary(report({ total_seconds: { jobs: 0 } }))).toBe('No result in this time.');
+    const chart = all(operationsReport(report())).querySelector('figure');
+    expect(chart.querySelectorAll('.chart__line')).toHaveLength(4); // two series, and their keys
+    expect([...chart.querySelectorAll('tbody tr')].map((row) => plain(row.lastChild))).toEqual(['30 s', '3 s']);
+    expect(chart.querySelectorAll('.chart__line[stroke-dasharray]')).toHaveLength(2); // not by colour alone
+  });
+
+  it('lists stages in the order a job goes through them', () => {
+    const rows = [...all(operationsReport(report())).querySelectorAll('tr')].map(plain);
+    const stages = rows.filter((row) => /^(Fetching|Model run)/.test(row));
+    expect(stages[0]).toMatch(/^Fetching/);
+    expect(stages[1]).toMatch(/^Model run/);
   });
 
   it('says failures by the catalogue’s titles, and their codes', () => {

@@ -3,6 +3,10 @@ import path from 'node:path';
 
 import { enAdministration } from '@/strings/en-administration.js';
 import { enDeployments } from '@/strings/en-deployments.js';
+import { enOnboarding } from '@/strings/en-onboarding.js';
+import { enOperations } from '@/strings/en-operations.js';
+import { esOnboarding } from '@/strings/es-onboarding.js';
+import { esOperations } from '@/strings/es-operations.js';
 import { enRegistry } from '@/strings/en-registry.js';
 import { en } from '@/strings/en.js';
 import { enWorklist } from '@/strings/en-worklist.js';
@@ -67,17 +71,29 @@ it('holds no string that nothing asks for', () => {
     literals.has(path) ||
     patterns.some((pattern) => pattern.test(path)) ||
     endings.some((ending) => path.endsWith(ending) && literals.has(path.slice(0, -ending.length)));
-  const catalogues = [en, enAdministration, enRegistry, enDeployments, enWorklist];
+  const catalogues = [en, enAdministration, enRegistry, enDeployments, enWorklist, enOnboarding, enOperations];
   const paths = catalogues.flatMap((catalogue) => pathsOf(catalogue));
   expect(paths.length).toBeGreaterThan(500);
   expect(paths.filter((path) => !asked(path))).toEqual([]);
 });
 
 it('gives no area to two catalogues, of which one would hide the other', () => {
-  const areas = [en, enAdministration, enRegistry, enDeployments, enWorklist].flatMap((catalogue) =>
-    Object.keys(catalogue),
-  );
+  const catalogues = [en, enAdministration, enRegistry, enDeployments, enWorklist, enOnboarding, enOperations];
+  const areas = catalogues.flatMap((catalogue) => Object.keys(catalogue));
   expect(areas).toEqual([...new Set(areas)]);
+});
+
+it('says the first steps and the operators’ times in Spanish too, with the same places to fill in', () => {
+  const places = (text) => [...text.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
+  const leaves = (node) =>
+    typeof node === 'string' ? [places(node)] : Object.values(node).flatMap((inner) => leaves(inner));
+  for (const [english, spanish] of [
+    [enOnboarding, esOnboarding],
+    [enOperations, esOperations],
+  ]) {
+    expect(pathsOf(spanish)).toEqual(pathsOf(english));
+    expect(leaves(spanish)).toEqual(leaves(english));
+  }
 });
 
 it('names the items of validations and builds as the worker names them', () => {
