@@ -301,8 +301,8 @@ export function operationsReport(report, { titles = new Map() } = {}) {
       queues(report),
       failures(report, titles),
       storage(report),
+      inService(report),
     ),
     processes(report),
-    inService(report),
   ];
 }

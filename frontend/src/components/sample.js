@@ -14,9 +14,9 @@ export const sampleBadge = (study) =>
   study?.is_sample ? h('span', { className: 'sample-badge' }, icon('flask'), t('sample.badge')) : null;
 
 /** One press, one study: a press after a broken connection repeats the same request. Goes to the job, where it is followed live. */
-export function sampleButton({ look = 'primary' } = {}) {
+export function sampleButton({ look = 'primary', ...more } = {}) {
   const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-  const node = button({ words: t('onboarding.sample'), look, glyph: 'play' });
+  const node = button({ words: t('onboarding.sample'), look, glyph: 'play', ...more });
   node.addEventListener('click', async () => {
     node.disabled = true;
     node.lastChild.textContent = ` ${t('onboarding.sampleWorking')}`;

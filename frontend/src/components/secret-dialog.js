@@ -19,7 +19,7 @@ function exampleNode({ label, text, note }, said) {
     className: 'form-control',
     id: 'secret-example',
     readonly: true,
-    rows: 3,
+    rows: 4,
     spellcheck: 'false',
     onFocus: (event) => event.target.select(),
   });

@@ -74,8 +74,12 @@ function emptyShow(none) {
               'div',
               { className: 'buttons empty__buttons' },
               h('a', { className: 'btn btn-primary', href: '/upload' }, t('worklist.emptyAction')),
-              sampleButton({ look: 'outline-secondary' }),
-              h('a', { className: 'btn btn-outline-secondary', href: '/tokens?new' }, t('firstSteps.token')),
+              sampleButton({ look: 'outline-secondary', className: 'btn btn-outline-secondary empty__more' }),
+              h(
+                'a',
+                { className: 'btn btn-outline-secondary empty__more', href: '/tokens?new' },
+                t('firstSteps.token'),
+              ),
             )
         : h(
             'button',

@@ -2,7 +2,7 @@
 export const enOnboarding = {
   onboarding: {
     heading: 'First steps',
-    lead: 'Four steps to a platform that works for you. Each is ticked when it has really happened.',
+    lead: 'From an empty list to programs that work for you. Each step is ticked when it has really happened.',
     progress: '{done} of {of} done',
     hide: 'Hide the first steps',
     hidden: 'First steps hidden',

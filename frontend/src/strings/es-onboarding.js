@@ -2,7 +2,7 @@
 export const esOnboarding = {
   onboarding: {
     heading: 'Primeros pasos',
-    lead: 'Cuatro pasos hasta una plataforma que trabaje para usted. Cada uno se marca cuando ha ocurrido de verdad.',
+    lead: 'De una lista vacía a programas que trabajan para usted. Cada paso se marca cuando ha ocurrido de verdad.',
     progress: '{done} de {of} hechos',
     hide: 'Ocultar los primeros pasos',
     hidden: 'Primeros pasos ocultos',

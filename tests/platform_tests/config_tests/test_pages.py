@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 PAGES = ["/", "/upload", f"/jobs/{uuid.UUID(int=7)}"]
@@ -93,3 +95,57 @@ def test_the_documentation_page_holds_no_inline_script_or_style_and_nothing_of_o
     script = client.get("/api/v1/docs?script=")
     assert script["Content-Type"].startswith("application/javascript")
     assert b"SwaggerUIBundle" in script.content
+
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture
+def error_pages(dist: Path) -> Path:
+    for name in ("not-found", "server-error", "unavailable"):
+        (dist / f"{name}.html").write_text(f"<!doctype html><title>{name}</title>")
+    return dist
+
+
+def test_an_unknown_address_is_a_page_for_a_person_and_a_problem_for_a_program(client: Client, db, error_pages: Path) -> None:
+    page = client.get("/no/such/page", headers=HTML)
+
+    assert (page.status_code, page.content) == (404, b"<!doctype html><title>not-found</title>")
+    assert page["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in page["Content-Security-Policy"]
+    for address, accept in (("/no/such/page", "*/*"), ("/api/v1/nothing", HTML["Accept"])):
+        answer = client.get(address, headers={"Accept": accept})
+        assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_a_bug_is_a_page_for_a_person(db, error_pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Any, request: Any) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr("config.pages.LoginPage.get", broken)
+    client = Client(raise_request_exception=False)
+
+    page = client.get("/login", headers=HTML)
+
+    assert (page.status_code, page.content) == (500, b"<!doctype html><title>server-error</title>")
+    assert client.get("/login").json()["status"] == 500
+
+
+def test_a_database_that_is_away_is_a_page_for_a_person(
+    client: Client, db, error_pages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: Any, request: Any) -> None:
+        raise OperationalError("could not connect to secret-host")
+
+    monkeypatch.setattr("config.pages.WorklistPage.get", away)
+
+    page = client.get("/", headers=HTML)
+
+    assert (page.status_code, page.content, page["Retry-After"]) == (503, b"<!doctype html><title>unavailable</title>", "5")
+    assert client.get("/").json()["code"] == "system:database_unavailable"
+
+
+def test_without_the_pages_an_error_is_still_answered(client: Client, db, settings, tmp_path: Path) -> None:
+    settings.FRONTEND_DIST = tmp_path / "nothing"
+
+    assert client.get("/no/such/page", headers=HTML).json()["status"] == 404
