@@ -216,6 +216,50 @@ def test_the_worklist_shows_the_job_and_a_refused_file_shows_the_servers_reason(
     assert [complaint for complaint in watched.complaints if "status of 4" not in complaint] == []
 
 
+def test_first_steps_lead_from_an_empty_site_to_a_sample_its_result_and_a_token(watched: Watched, stack: Stack) -> None:
+    page = watched.page
+    # The stack is shared, so its site has studies: this one answer is as on the first day.
+    empty = {"next": None, "previous": None, "results": []}
+    page.route("**/api/v1/studies?page_size=1", lambda route: route.fulfill(json=empty))
+    sign_in(watched, stack)
+    page.locator("[data-step=study] button").click()
+    expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
+    expect(page.locator(".sample-note")).to_contain_text("no patient")
+    expect(page.locator(".result")).to_be_visible(timeout=RESULT_LIMIT_MS)
+    page.unroute("**/api/v1/studies?page_size=1")
+    page.goto("/")
+    expect(page.locator("#rows tr", has_text="SYNTHETIC-SAMPLE").locator(".sample-badge")).to_be_visible()
+    expect(page.locator("#first-steps")).to_be_hidden()  # sent, opened, and the launcher has made a token
+
+    page.goto("/tokens?new")
+    page.locator("dialog input[name=name]").fill("first steps")
+    page.context.clear_cookies(name="sessionid")  # the session ends while a form is being filled
+    page.locator("dialog button[type=submit]").click()
+    page.locator("#renewal-password").fill(stack.access["password"])
+    page.locator("#renewal-password").press("Enter")
+    expect(page.locator("#renewal-password")).to_have_count(0)
+    expect(page.locator("dialog input[name=name]")).to_have_value("first steps")
+    page.locator("dialog button[type=submit]").click()
+    command = page.locator("#secret-example").input_value()
+    assert command.startswith('curl -H "Authorization: Bearer ms_')
+    assert command.endswith(f' "{stack.url}/api/v1/jobs?page_size=5"')
+    page.locator("dialog button[value=kept]").click()
+
+    page.goto("/operations")
+    expect(page.locator(".chart").first).to_be_visible()
+    expect(page.locator("main")).not_to_contain_text("Not running")
+    page.get_by_text("An hour").click()
+    expect(page).to_have_url(re.compile(r"/operations\?window=1h$"))
+    expect(page.locator("main")).to_contain_text("last hour")
+    answer = page.goto("/no-such-page")
+    assert answer is not None and answer.status == 404
+    expect(page.locator("h1")).to_have_text("There is no such page")
+    assert stack.client.delete("/api/v1/sample-study").status_code == 204
+    expected = ("401 (Unauthorized)", "404 (Not Found)")
+    assert [line for line in watched.complaints if not any(words in line for words in expected)] == []
+    assert watched.foreign == []
+
+
 def test_a_wrong_password_is_refused_and_signing_out_closes_the_door(watched: Watched, stack: Stack) -> None:
     page = watched.page
     page.goto("/login")

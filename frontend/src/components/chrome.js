@@ -51,6 +51,7 @@ function accountShow(session) {
 export async function chromeStart() {
   crashReporterAttach();
   unsavedWatch();
+  offlineWatch();
   onUnauthenticated(toLogin);
   onPasswordWanted(() => location.assign(passwordPath(location)));
   themeSwitchAttach(byId('theme-switch'));
@@ -76,6 +77,14 @@ export async function chromeStart() {
   person = session.user.username;
   accountShow(session);
   return session;
+}
+
+/** Pages that do not poll learn of a lost network here; those that do would find out at their next question. */
+function offlineWatch() {
+  window.addEventListener('offline', () =>
+    connectionShow({ name: 'retrying', seconds: 0, error: { title: t('errors.connectionTitle') } }),
+  );
+  window.addEventListener('online', () => connectionShow({ name: 'live' }));
 }
 
 /** The page is useless without its session, so a server that is away is asked again, visibly. */

@@ -13,7 +13,7 @@ export const renewed = 'session-renewed';
 /** Asks `username` for the password; the page stays as it is. `leave`: to the login page after all. Once, however many ask. */
 export function renewalAsk({ username, leave }) {
   if (dialog) return;
-  const problems = h('div', {});
+  const problems = h('div', { className: 'renewal__problem' });
   const password = h('input', {
     className: 'form-control',
     id: 'renewal-password',
