@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 #: Upper ends of the bins for durations in seconds; one more bin holds what took longer.
 SECONDS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 120, 300, 600, 1800, 3600)
@@ -40,10 +41,8 @@ def stages_add(left: Mapping[str, Sequence[int]], right: Mapping[str, Sequence[i
 
 
 def counts_sum(many: Iterable[Sequence[int]]) -> list[int]:
-    total: list[int] = []
-    for counts in many:
-        total = counts_add(total, counts)
-    return total
+    """All of them, bin by bin, as counts_add adds two; in one go, because a week of a large platform is thousands."""
+    return [sum(column) for column in zip_longest(*many, fillvalue=0)]
 
 
 def seconds_percentile(counts: Sequence[int], percent: float) -> float | None:

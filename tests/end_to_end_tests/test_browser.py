@@ -248,11 +248,12 @@ def test_first_steps_lead_from_an_empty_site_to_a_sample_its_result_and_a_token(
     page.goto("/operations")
     expect(page.locator(".chart").first).to_be_visible()
     expect(page.locator("main")).not_to_contain_text("Not running")
-    page.get_by_text("An hour").click()
+    page.locator("input[name=window][value='1h']").check()
     expect(page).to_have_url(re.compile(r"/operations\?window=1h$"))
     expect(page.locator("main")).to_contain_text("last hour")
     answer = page.goto("/no-such-page")
-    assert answer is not None and answer.status == 404
+    assert answer is not None
+    assert answer.status == 404
     expect(page.locator("h1")).to_have_text("There is no such page")
     assert stack.client.delete("/api/v1/sample-study").status_code == 204
     expected = ("401 (Unauthorized)", "404 (Not Found)")
