@@ -173,6 +173,27 @@ class Graph:
         """What a node reads: its inputs, and what the branches or bodies inside it take from the graph around them."""
         return [*node.input, *_captured(node)] if any(_has_graph(entry) for entry in node.attribute) else list(node.input)
 
+    def turn(self, name: str, permutation: Sequence[int]) -> str:
+        """Put a transposition behind a tensor, and its inverse in front of those who read it. Returns the turned tensor's name.
+
+        Runtimes cancel such pairs. Raises ExplainError where a branch or a loop reads the tensor from inside: it would still see
+        the old one, on a way that no gradient takes.
+        """
+        if any(name in _captured(node) for node in self.nodes):
+            raise ExplainError(f"tensor {name!r} is read from inside a branch or a loop and cannot be turned; name another layer")
+        turned, back = self._fresh("turned"), self._fresh("turned_back")
+        for node in self.nodes:
+            for index, source in enumerate(node.input):
+                if source == name:
+                    node.input[index] = back
+        inverse = sorted(range(len(permutation)), key=permutation.__getitem__)
+        position = next((index + 1 for index, node in enumerate(self.nodes) if name in node.output), 0)
+        pair = ((back, turned, inverse), (turned, name, list(permutation)))
+        for made, source, order in pair:
+            self.model.graph.node.insert(position, helper.make_node("Transpose", [source], [made], name=made, perm=order))
+        self._read()
+        return turned
+
     # --- extending -----------------------------------------------------------------------------------------------
 
     def add_constant(self, value: np.ndarray) -> str:
