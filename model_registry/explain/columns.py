@@ -1,7 +1,9 @@
 """One pass for all columns: gradients that differ only in the column they start from are computed together.
 
 The reverse pass is written once for each column. Behind a head of dense layers the passes are alike, step for step, and each
-would read the same weights again; stacked, every dense layer is one product. Steps not covered here leave the passes apart.
+would read the same weights again; stacked, every dense layer is one product. Where some passes still are constants and others
+already depend on the image, as that of a score made from the other scores, they stand in one tensor too. Steps not covered here
+leave the passes apart.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def columns_stack(graph: Graph, names: Sequence[str], size: int) -> str | None:
     values = [graph.constant(name) for name in names]
     constants = [value for value in values if value is not None]
     if constants:
-        return _constants_stacked(graph, constants, size) if len(constants) == len(values) else None
+        return _constants_stacked(graph, constants, size) if len(constants) == len(values) else _mixed(graph, names, size)
     if len(set(names)) == 1 and _size_of(graph, names[0]) == size:
         return graph.reshape(names[0], [-1, 1, size])
     makers = [node for name in names if (node := graph.added_by(name)) is not None]
@@ -52,6 +54,23 @@ def _constants_stacked(graph: Graph, values: Sequence[np.ndarray], size: int) ->
     if any(value.size != size or (value.ndim > 0 and value.shape[0] != 1 and size > 1) for value in values):
         return None
     return graph.add_constant(np.stack([value.reshape(1, size) for value in values], axis=1))
+
+
+def _mixed(graph: Graph, names: Sequence[str], size: int) -> str | None:
+    """Constants in their rows, the others added into theirs: padded rather than multiplied, so that no infinity spreads."""
+    values = [graph.constant(name) for name in names]
+    kind = next(value.dtype for value in values if value is not None)
+    rows = [np.zeros((1, size), dtype=kind) if value is None else value for value in values]
+    stacked = _constants_stacked(graph, rows, size)
+    for place, name in enumerate(names):
+        if stacked is None or values[place] is not None:
+            continue
+        if _size_of(graph, name) != size:
+            return None
+        row = graph.reshape(name, [-1, 1, size])
+        around = graph.add_integers([0, place, 0, 0, len(names) - place - 1, 0])
+        stacked = graph.emit("Add", graph.emit("Pad", row, around), stacked)
+    return stacked
 
 
 def _operand_stacked(graph: Graph, names: Sequence[str], size: int) -> str | None:
@@ -90,8 +109,11 @@ def _size_of(graph: Graph, name: str) -> int | None:
         known = [size for size in sizes[1:] if size is not None]
         return int(np.prod(known)) if len(known) == len(sizes) - 1 else None
     node = graph.added_by(name)
+    if node is not None and node.op_type == "Gemm" and graph.has_shape(node.input[1]) and not attribute(node, "transA", 0):
+        return graph.shape(node.input[1])[0 if attribute(node, "transB", 0) else 1]
     if node is None or node.op_type not in _ELEMENTWISE:
         return None
     found = [_size_of(graph, source) for source in node.input if source]
     known = [size for size in found if size is not None]
-    return max(known) if known and len(known) == len(found) else None
+    alike = len(known) == len(found) and set(known) <= {1, max(known, default=1)}
+    return max(known) if known and alike else None

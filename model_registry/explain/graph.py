@@ -173,6 +173,27 @@ class Graph:
         """What a node reads: its inputs, and what the branches or bodies inside it take from the graph around them."""
         return [*node.input, *_captured(node)] if any(_has_graph(entry) for entry in node.attribute) else list(node.input)
 
+    def turn(self, name: str, permutation: Sequence[int]) -> str:
+        """Put a transposition behind a tensor, and its inverse in front of those who read it. Returns the turned tensor's name.
+
+        Runtimes cancel such pairs. Raises ExplainError where a branch or a loop reads the tensor from inside: it would still see
+        the old one, on a way that no gradient takes.
+        """
+        if any(name in _captured(node) for node in self.nodes):
+            raise ExplainError(f"tensor {name!r} is read from inside a branch or a loop and cannot be turned; name another layer")
+        turned, back = self._fresh("turned"), self._fresh("turned_back")
+        for node in self.nodes:
+            for index, source in enumerate(node.input):
+                if source == name:
+                    node.input[index] = back
+        inverse = sorted(range(len(permutation)), key=permutation.__getitem__)
+        position = next((index + 1 for index, node in enumerate(self.nodes) if name in node.output), 0)
+        pair = ((back, turned, inverse), (turned, name, list(permutation)))
+        for made, source, order in pair:
+            self.model.graph.node.insert(position, helper.make_node("Transpose", [source], [made], name=made, perm=order))
+        self._read()
+        return turned
+
     # --- extending -----------------------------------------------------------------------------------------------
 
     def add_constant(self, value: np.ndarray) -> str:
@@ -190,13 +211,18 @@ class Graph:
         return self.add_constant(np.asarray(list(values), dtype=np.int64))
 
     def emit(self, op_type: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
-        """Append a node, return its last output's name. Constants are folded, transpositions joined, equal nodes reused."""
+        """Append a node, return its last output's name.
+
+        Constants are folded, transpositions and constant factors joined, equal nodes reused.
+        """
         if op_type == "Transpose":
             while (maker := self.added_by(inputs[0])) is not None and maker.op_type == "Transpose":
                 first = attribute(maker, "perm")
                 inputs, attributes = (maker.input[0],), {"perm": [first[axis] for axis in attributes["perm"]]}
             if list(attributes["perm"]) == sorted(attributes["perm"]):
                 return inputs[0]
+        if op_type == "Mul":
+            inputs = self._factors_joined(inputs)
         key = (op_type, inputs, outputs, tuple(sorted((name, _hashable(value)) for name, value in attributes.items())))
         if key in self._shared:
             return self._shared[key]
@@ -211,6 +237,18 @@ class Graph:
             self._added_makers[name] = node
         self._shared[key] = name
         return name
+
+    def _factors_joined(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
+        """(x·a)·b as x·(a·b) for constants a and b whose product is no larger than they are; half precision might underflow."""
+        for outer, rest in (inputs, inputs[::-1]):
+            if (first := self.constant(outer)) is None or first.dtype == np.float16:
+                continue
+            if (maker := self.added_by(rest)) is None or maker.op_type != "Mul":
+                continue
+            for inner, source in (tuple(maker.input), tuple(maker.input)[::-1]):
+                if (second := self.constant(inner)) is not None and _is_no_larger(first, second):
+                    return self._factors_joined((source, self.add_constant(first * second)))
+        return inputs
 
     def added_by(self, name: str) -> onnx.NodeProto | None:
         """The added node that makes `name`; None for constants and for what the model itself makes."""
@@ -293,6 +331,12 @@ def _dequantized(value: np.ndarray, scale: Any, zero_point: Any = None, *, axis:
         along[axis] = -1
     offset = np.zeros((), dtype=scale.dtype) if zero_point is None else zero_point.astype(scale.dtype).reshape(along)
     return np.asarray((value.astype(scale.dtype) - offset) * scale.reshape(along))
+
+
+def _is_no_larger(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether the product of the two is as small as the larger of them, and worth working out at once."""
+    size = int(np.prod(np.broadcast_shapes(first.shape, second.shape)))
+    return size <= min(max(first.size, second.size), FOLD_ELEMENTS_MAXIMUM)
 
 
 def _has_graph(entry: onnx.AttributeProto) -> bool:

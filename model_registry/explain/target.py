@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import onnx
 
 from model_registry.explain.errors import NoScores, NoTarget
 from model_registry.explain.graph import Graph, attribute
 
 CHANNEL_FIRST = frozenset({"Conv", "ConvTranspose", "BatchNormalization", "MaxPool", "AveragePool", "DepthToSpace", "Resize"})
+CHANNEL_FIRST_READERS = frozenset({"GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization", "LRN", "SpaceToDepth"})
+TO_FIRST, TO_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 LAYOUT_KEEPING = frozenset(
     {
         *(
@@ -71,7 +76,7 @@ def target_find(graph: Graph, name: str | None, *, scores: str) -> str:
     Without a name: the last channel-first tensor larger than 1x1 through which every way from the image to the scores leads.
     Where there is none, as when a mask of the breast reaches the head past the network: the last with more channels than there
     are scores (not a map of the scores themselves) past which no way leads through a convolution. A named tensor in channel-last
-    layout stands for the channel-first tensor it was transposed from. Raises NoTarget.
+    layout stands for the channel-first tensor it was transposed from, or is turned in the graph. Raises NoTarget.
     """
     if name is not None:
         if not graph.has(name):
@@ -137,13 +142,68 @@ def _is_map(graph: Graph, tensor: str) -> bool:
 
 
 def _channel_first(graph: Graph, name: str) -> str:
-    """Step back over the transposition to channel-last and over copies, where there is one."""
+    """The channel-first tensor that a named one stands for: itself, the one it was transposed from, or itself turned.
+
+    Shape alone does not tell rows from channels: what the graph does with the tensor has to. Raises NoTarget where nothing does.
+    """
     tensor = name
     while (node := graph.producers.get(tensor)) is not None and node.op_type in ("Identity", "Transpose"):
         if node.op_type == "Transpose":
-            return node.input[0] if list(attribute(node, "perm", [])) == [0, 2, 3, 1] else name
+            if list(attribute(node, "perm", [])) == TO_LAST:
+                return node.input[0]
+            break
         tensor = node.input[0]
-    return name
+    if len(graph.shape(name)) != 4 or name in _channel_first_tensors(graph):
+        return name
+    is_first = _is_channel_first(graph, name)
+    if is_first is None:
+        raise NoTarget(
+            f"nothing in the graph says whether tensor {name!r} holds its channels first or last; name one that a convolution, "
+            "a pool or a transposition makes or reads"
+        )
+    return name if is_first else graph.turn(name, TO_FIRST)
+
+
+def _is_channel_first(graph: Graph, name: str) -> bool | None:
+    """What the operators before the tensor, else those behind it, take it for; None where they do not say."""
+    pending, seen = [name], {name}
+    while pending:
+        node = graph.producers.get(pending.pop())
+        if node is None:
+            continue
+        if node.op_type in CHANNEL_FIRST:
+            return True
+        if node.op_type == "Transpose" and (permutation := list(attribute(node, "perm", []))) in (TO_FIRST, TO_LAST):
+            return permutation == TO_FIRST
+        if node.op_type in LAYOUT_KEEPING:
+            pending.extend(source for source in _maps_among(graph, node.input) if source not in seen)
+            seen.update(node.input)
+    pending, seen = [name], {name}
+    while pending:
+        tensor = pending.pop()
+        for node in graph.consumers.get(tensor, []):
+            if node.op_type in CHANNEL_FIRST | CHANNEL_FIRST_READERS and node.input[0] == tensor:
+                return True
+            if node.op_type == "Transpose" and (permutation := list(attribute(node, "perm", []))) in (TO_FIRST, TO_LAST):
+                return permutation == TO_LAST
+            if node.op_type.startswith("Reduce") and (axes := _axes(graph, node)) in ({1, 2}, {2, 3}):
+                return axes == {2, 3}
+            if node.op_type in LAYOUT_KEEPING:
+                pending.extend(made for made in _maps_among(graph, node.output) if made not in seen)
+                seen.update(node.output)
+    return None
+
+
+def _maps_among(graph: Graph, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name and graph.has_shape(name) and len(graph.shape(name)) == 4]
+
+
+def _axes(graph: Graph, node: onnx.NodeProto) -> set[int]:
+    """The axes of a reduction of a map, empty where they are not known before any image."""
+    given = attribute(node, "axes")
+    if given is None and len(node.input) > 1 and (value := graph.constant(node.input[1])) is not None:
+        given = value.ravel()
+    return {int(axis) % 4 for axis in given} if given is not None else set()
 
 
 def _channel_first_tensors(graph: Graph) -> list[str]:
@@ -153,7 +213,7 @@ def _channel_first_tensors(graph: Graph) -> list[str]:
         inherits = node.op_type in LAYOUT_KEEPING and any(name in found for name in node.input)
         back = (
             node.op_type == "Transpose"
-            and list(attribute(node, "perm", [])) == [0, 3, 1, 2]
+            and list(attribute(node, "perm", [])) == TO_FIRST
             and node.input[0] not in graph.image_names
         )
         if node.op_type in CHANNEL_FIRST or inherits or back:
