@@ -171,7 +171,11 @@ class OutboxMessage(models.Model):
                 condition=models.Q(published_at=None, done=False),
             ),
             models.Index(fields=["queue", "not_before", "id", "done"], name="outbox_waiting", condition=models.Q(done=False)),
-            models.Index(fields=["queue", "published_at"], name="outbox_in_flight", condition=models.Q(done=False)),
+            models.Index(
+                fields=["queue", "published_at"],
+                name="outbox_in_flight",
+                condition=models.Q(done=False, published_at__isnull=False),
+            ),
             models.Index(fields=["queue", "taken_at"], name="outbox_taken", condition=models.Q(taken_at__isnull=False)),
         ]
 

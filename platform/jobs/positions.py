@@ -20,10 +20,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from accounts.models import Site
 from common.conditional import etag_for
+from common.row_values import RowCompare
 from inference_worker.contract.queues import ORDER_QUEUES
 from jobs.fair_share import Share, orders_ahead, share_of
 from jobs.models import Job, JobStatus, OutboxMessage, QueueClock, SiteTurn
@@ -33,6 +34,8 @@ _ORDERS_A_SECOND = 20_000
 #: Neighbours in the queue are read together, up to so many.
 _STRETCH = 300
 
+#: How the orders of one site follow each other in a queue.
+_TURN_ORDER = ("not_before", "id")
 Key = tuple[datetime.datetime, int]
 
 
@@ -188,8 +191,10 @@ def _rank(key: Key, *, waiting: QuerySet[OutboxMessage], anchors: list[tuple[Key
     known, rank = anchors[index - 1] if index else (None, 0)
     if known == key:
         return rank
-    before = waiting if known is None else _from(waiting, known)
-    before = before.filter(not_before__lte=key[0]).exclude(not_before=key[0], id__gte=key[1])
+    if known is not None and known[0] == key[0]:  # thousands can have become due at once, and SQLite finds an id by this alone
+        before = waiting.filter(not_before=key[0], id__gte=known[1], id__lt=key[1])
+    else:
+        before = (waiting if known is None else _from(waiting, known)).filter(RowCompare(_TURN_ORDER, "<", key))
     rank += before.count()
     with memory.lock:
         bisect.insort(anchors, (key, rank))
@@ -197,5 +202,5 @@ def _rank(key: Key, *, waiting: QuerySet[OutboxMessage], anchors: list[tuple[Key
 
 
 def _from(waiting: QuerySet[OutboxMessage], key: Key) -> QuerySet[OutboxMessage]:
-    """From the order with this key on. The bound by time alone is what the index is searched by."""
-    return waiting.filter(not_before__gte=key[0]).exclude(Q(not_before=key[0], id__lt=key[1]))
+    """From the order with this key on."""
+    return waiting.filter(RowCompare(_TURN_ORDER, ">=", key))
