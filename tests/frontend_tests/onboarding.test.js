@@ -2,6 +2,7 @@ import { gettingStartedCreate, stepsOf } from '@/components/getting-started.js';
 import { renewalAsk } from '@/components/renewal-dialog.js';
 import { sampleBadge, sampleButton, sampleNote } from '@/components/sample.js';
 import { secretShow } from '@/components/secret-dialog.js';
+import { h } from '@/dom.js';
 import { notesAdd, notesRead } from '@/first-steps.js';
 import { pollingCreate } from '@/polling.js';
 import { unsavedHeld, unsavedWatch, unsavedWhen } from '@/unsaved.js';
@@ -25,7 +26,11 @@ const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 beforeEach(() => {
   localStorage.clear();
-  document.body.innerHTML = '<main id="main" tabindex="-1"></main><div id="place" hidden></div><div id="toasts"></div>';
+  document.body.replaceChildren(
+    h('main', { id: 'main', tabindex: '-1' }),
+    h('div', { id: 'place', hidden: true }),
+    h('div', { id: 'toasts' }),
+  );
   // jsdom has no modal dialogs
   HTMLDialogElement.prototype.showModal = function showModal() {
     this.open = true;
@@ -156,8 +161,11 @@ it('shows a command to try a token with, and forgets it with the token', async (
 
 describe('when the session ends', () => {
   it('a changed field is held, a search and a field set back are not', () => {
-    document.body.innerHTML =
-      '<form class="filters"><input id="s"></form><input id="a" value="x"><textarea id="b"></textarea>';
+    document.body.replaceChildren(
+      h('form', { className: 'filters' }, h('input', { id: 's' })),
+      h('input', { id: 'a', value: 'x' }),
+      h('textarea', { id: 'b' }),
+    );
     unsavedWatch();
     const type = (id, value) => {
       const field = document.getElementById(id);

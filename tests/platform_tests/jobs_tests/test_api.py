@@ -184,7 +184,7 @@ def test_a_queued_job_tells_its_place_and_what_can_be_done(api: APIClient, make_
     job = make_job(external_id="case-9")
     document = api.get(f"/api/v1/jobs/{job.pk}").json()
     assert set(document) == shape_of(serializers.JobSerializer())
-    assert document["study"] == {"id": str(job.study_id), "external_id": "case-9"}
+    assert document["study"] == {"id": str(job.study_id), "external_id": "case-9", "is_sample": False}
     assert (document["status"], document["queue_position"], document["eta_seconds"]) == ("QUEUED", 2, None)
     assert document["package"] == {"name": "known-answer", "version": "1.0.0", "digest": job.package_id}
     assert document["actions"] == {"cancel": True, "retry": False}
