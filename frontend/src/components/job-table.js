@@ -3,8 +3,11 @@ import { textSet } from '../dom.js';
 import { age } from '../format.js';
 import { jobRow } from './job-row.js';
 
-/** `onAction(kind, job)` runs a row's button; `selectionOf()` → what rows may be selected by, or null. Returns { update(jobs) → number of rows whose status changed, ages() }. */
-export function jobTableCreate({ body, onAction, selectionOf = () => null }) {
+/**
+ * `onAction(kind, job)` runs a row's button; `selectionOf()` → what rows may be selected by, or null; `optionsOf(job)` → more of jobRow's.
+ * Returns { update(jobs) → number of rows whose status changed, ages() }.
+ */
+export function jobTableCreate({ body, onAction, selectionOf = () => null, optionsOf = () => ({}) }) {
   const rows = new Map();
 
   function focusRestore(before, row) {
@@ -21,7 +24,7 @@ export function jobTableCreate({ body, onAction, selectionOf = () => null }) {
   function rowOf(job, signature) {
     const known = rows.get(job.id);
     if (known?.signature === signature) return known;
-    const row = jobRow(job, { onAction, selection: selectionOf() });
+    const row = jobRow(job, { onAction, selection: selectionOf(), ...optionsOf(job) });
     if (known) {
       const focus = focusOf(known.row);
       known.row.replaceWith(row);
