@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
@@ -23,7 +27,7 @@ from inference_worker.contract.queues import Priority
 from jobs.api.documents import job_document
 from jobs.api.job_serializers import JobCountsSerializer, JobSerializer
 from jobs.api.serializers import ProblemSerializer
-from jobs.listing import DEFAULT_SORT, SORTS, BadKey, Sort, jobs_from, key_read, key_written
+from jobs.listing import DEFAULT_SORT, SORTS, BadKey, Sort, Statement, Told, key_read, key_written, statements_of, told_read
 from jobs.models import Job, JobStatus
 from jobs.positions import queue_state
 from jobs.reading import unread_by
@@ -32,6 +36,7 @@ from jobs.selectors import eta_seconds, job_counts, jobs_listed, jobs_visible_to
 REFUSED = OpenApiResponse(ProblemSerializer, description="A filter is not valid (input:invalid_field).")
 FORBIDDEN = OpenApiResponse(ProblemSerializer, description="Other sites are for platform administrators.")
 _CURSOR_MAXIMUM = 500
+_PLANS_MAXIMUM = 1000
 _SITE_HELP = "A site's slug, or * for every site: for platform administrators. Left out: your own."
 
 
@@ -88,27 +93,40 @@ class JobFilter(filters.FilterSet):
 class JobPages(CursorPagination):
     """Pages in the order of `sort`. A cursor belongs to the order it was made for; with another it is 404."""
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        self.request = request
-        self.base_url = request.build_absolute_uri()
-        self.sort = sort_asked(request)
+    def plan_make(self, jobs: QuerySet[Job], request: Request) -> _Plan:
+        """What the database will be asked for the page that the request wants."""
+        sort = sort_asked(request)
         limit = self.get_page_size(request) or self.page_size
-        after, backwards = self._place(request)
-        found = jobs_from(queryset, sort=self.sort, after=after, limit=limit + 1, backwards=backwards)
-        if backwards and len(found) <= limit:  # the beginning: a whole page of it, with what has come since
-            after, backwards = None, False
-            found = jobs_from(queryset, sort=self.sort, limit=limit + 1)
-        more = len(found) > limit
-        self.page = found[-limit:] if backwards else found[:limit]
-        self.has_previous, self.has_next = (more, True) if backwards else (after is not None, more)
-        return self.page
+        after, backwards = self._place(request, sort)
 
-    def _place(self, request: Request) -> tuple[Any, bool]:
+        def asked(after: Any, backwards: bool) -> list[Statement]:
+            return statements_of(jobs, sort=sort, after=after, limit=limit + 1, backwards=backwards)
+
+        start = asked(None, False) if backwards else []
+        return _Plan(sort=sort, limit=limit, first=after is None, backwards=backwards, asked=asked(after, backwards), start=start)
+
+    def page_read(self, plan: _Plan, request: Request) -> list[Told]:
+        """The page as it is now."""
+        self.request, self.base_url, self.sort = request, request.build_absolute_uri(), plan.sort
+        first, backwards, limit = plan.first, plan.backwards, plan.limit
+        found = told_read(plan.asked, limit=limit + 1, backwards=backwards)
+        if backwards and len(found) <= limit:  # the beginning: a whole page of it, with what has come since
+            first, backwards = True, False
+            found = told_read(plan.start, limit=limit + 1)
+        more = len(found) > limit
+        self.has_previous, self.has_next = (more, True) if backwards else (not first, more)
+        return found[-limit:] if backwards else found[:limit]
+
+    def links_between(self, jobs: Sequence[Job]) -> None:
+        """The page whose ends its links lead on from."""
+        self.page = list(jobs)
+
+    def _place(self, request: Request, sort: Sort) -> tuple[Any, bool]:
         cursor = self.decode_cursor(request)
         if cursor is None:
             return None, False
         try:
-            return key_read(self.sort, json.loads(str(cursor.position)[:_CURSOR_MAXIMUM])), bool(cursor.reverse)
+            return key_read(sort, json.loads(str(cursor.position)[:_CURSOR_MAXIMUM])), bool(cursor.reverse)
         except (ValueError, BadKey, RecursionError) as error:
             raise NotFound(self.invalid_cursor_message) from error
 
@@ -125,6 +143,41 @@ class JobPages(CursorPagination):
     def _link(self, job: Job, *, reverse: bool) -> str:
         position = json.dumps(key_written(self.sort.key_of(job)), separators=(",", ":"))
         return self.encode_cursor(pagination.Cursor(offset=0, reverse=reverse, position=position))  # type: ignore[arg-type]  # DRF itself keeps text there
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A page: `asked` of the database, and `start` instead where reading backwards has come to the beginning."""
+
+    sort: Sort
+    limit: int
+    first: bool
+    backwards: bool
+    asked: list[Statement]
+    start: list[Statement]
+
+
+class _Plans:
+    """Plans by everything they depend on, the least used forgotten. For one process; threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[Any, ...], _Plan] = OrderedDict()
+
+    def get(self, key: tuple[Any, ...]) -> _Plan | None:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
+
+    def put(self, key: tuple[Any, ...], plan: _Plan) -> None:
+        with self._lock:
+            self._known[key] = plan
+            while len(self._known) > _PLANS_MAXIMUM:
+                self._known.popitem(last=False)
+
+
+_plans = _Plans()
 
 
 class JobListView(GenericAPIView):
@@ -144,17 +197,18 @@ class JobListView(GenericAPIView):
     )
     def get(self, request: Request) -> Response:
         user, site = caller(request), site_asked(request)
-        # Whether anything has changed is told by keys, revisions and what was read; for places in the queue by its state.
-        page: list[Job] = self.paginate_queryset(self.filter_queryset(jobs_listed(user=user, site=site))) or []
-        queues = queue_state().etag if any(job.status == JobStatus.QUEUED for job in page) else ""
         pages: Any = self.paginator
-        rows = [(job.pk, job.revision, job.is_unread) for job in page]  # type: ignore[attr-defined]  # annotated
-        etag = etag_for(request.get_full_path(), queues, pages.has_next, pages.has_previous, *rows)
+        # Whether anything has changed is told by keys, revisions and what was read; for places in the queue by its state.
+        page = pages.page_read(self._plan(request), request)
+        queues = queue_state().etag if any(job.status == JobStatus.QUEUED for job in page) else ""
+        etag = etag_for(request.get_full_path(), queues, pages.has_next, pages.has_previous, *page)
 
         def build() -> Any:
             documents = []
-            whole = jobs_visible_to(user=user, site=site).in_bulk([job.pk for job in page])
-            jobs = [whole[job.pk] for job in page]
+            keys = [job.job_id for job in page]
+            whole = jobs_visible_to(user=user, site=site).in_bulk(keys)
+            jobs = [whole[key] for key in keys]
+            pages.links_between(jobs)
             positions = queue_positions(jobs=jobs)
             for job in jobs:
                 position = positions.get(job.pk)
@@ -163,6 +217,20 @@ class JobListView(GenericAPIView):
             return self.get_paginated_response(documents).data
 
         return conditional_response(request, etag=etag, build=build)
+
+    def _plan(self, request: Request) -> _Plan:
+        user, asked = caller(request), request.META.get("QUERY_STRING", "")
+        # The statement holds thresholds for `side`, and a site's key for `site`: both may be others tomorrow.
+        lasting = "side=" not in asked and "site=" not in asked and len(asked) <= _CURSOR_MAXIMUM
+        key = (user.pk, user.site_id, user.results_read_until, asked)
+        plan = _plans.get(key) if lasting else None
+        if plan is None:
+            jobs = self.filter_queryset(jobs_listed(user=user, site=site_asked(request)))
+            pages: Any = self.paginator
+            plan = pages.plan_make(jobs, request)
+            if lasting:
+                _plans.put(key, plan)
+        return plan
 
 
 class JobCountsView(APIView):

@@ -18,7 +18,9 @@ class ReadingSerializer(serializers.Serializer):
 
     jobs = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=BULK_MAXIMUM, required=False)
     read = serializers.BooleanField(default=True, help_text="false: unread again. For `jobs`.")
-    until = serializers.DateTimeField(required=False, help_text="Everything that finished up to then is read. Never moves back; a moment to come counts as now.")
+    until = serializers.DateTimeField(
+        required=False, help_text="All that finished up to then is read. Never moves back; a moment to come counts as now."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("jobs" in attrs) == ("until" in attrs):
