@@ -88,10 +88,10 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["site", "-created_at", "id"], name="job_of_site_newest"),
-            # The orders of jobs.listing; the third for those who see every site.
+            # The orders of jobs.listing. None without the site: it would tempt the planner to look for a small site's few jobs
+            # among everybody's.
             models.Index(fields=["site", "-suspicion_rank", "-created_at", "-id"], name="job_of_site_suspicion"),
             models.Index(fields=["site", "-priority", "-created_at", "-id"], name="job_of_site_priority"),
-            models.Index(fields=["-created_at", "-id"], name="job_newest"),
             models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),
             models.Index(fields=["lease_until"], name="job_running_lease", condition=models.Q(status="RUNNING")),
             models.Index(fields=["site", "status", "purpose"], name="job_of_site_status_purpose"),

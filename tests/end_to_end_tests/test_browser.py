@@ -221,10 +221,10 @@ def test_the_worklist_is_sorted_kept_as_a_view_read_and_exported(
     watched: Watched, stack: Stack, tmp_path: Path, four_views: list[Path]
 ) -> None:
     page = sign_in(watched, stack)
-    upload(page, four_views[:1], external_id="browser-unread")
+    upload(page, four_views[:1], external_id="browser-reading")
     stack.wait_ended(page.url.rpartition("/")[2])
     page.goto("/")
-    row = page.locator("#rows tr", has_text="browser-unread")
+    row = page.locator("#rows tr", has_text="browser-reading")
     # it may have been opened already, while it ended under our eyes
     row.locator(".worklist__select").check()
     page.locator("#bulk-unread").click()
@@ -240,7 +240,7 @@ def test_the_worklist_is_sorted_kept_as_a_view_read_and_exported(
 
     page.get_by_role("link", name="Needs reading").click()
     expect(page).to_have_url(re.compile("reading=unread"))
-    page.locator("#search").fill("browser-unread")
+    page.locator("#search").fill("browser-reading")
     expect(page.locator("#rows tr[data-id]")).to_have_count(1)
     page.locator("#view-save").click()
     page.locator("dialog [name=name]").fill("My unread")
@@ -254,7 +254,7 @@ def test_the_worklist_is_sorted_kept_as_a_view_read_and_exported(
         page.locator("dialog [type=submit]").click()
     download.value.save_as(tmp_path / "worklist.csv")
     with (tmp_path / "worklist.csv").open(newline="") as file:
-        assert [line["external_id"] for line in csv.DictReader(file)] == ["browser-unread"]
+        assert [line["external_id"] for line in csv.DictReader(file)] == ["browser-reading"]
 
     row.get_by_role("link").click()
     expect(page.locator("#job-result .viewer")).to_be_visible(timeout=RESULT_LIMIT_MS)

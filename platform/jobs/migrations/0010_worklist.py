@@ -49,10 +49,6 @@ class Migration(migrations.Migration):
             model_name="job",
             index=models.Index(fields=["site", "-priority", "-created_at", "-id"], name="job_of_site_priority"),
         ),
-        migrations.AddIndex(
-            model_name="job",
-            index=models.Index(fields=["-created_at", "-id"], name="job_newest"),
-        ),
         migrations.AddField(
             model_name="jobreading",
             name="job",
