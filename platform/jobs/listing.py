@@ -107,7 +107,8 @@ def told_read(statements: Sequence[Statement], *, limit: int, backwards: bool = 
     with connection.cursor() as cursor:
         for sql, parameters in statements:
             cursor.execute(sql, parameters)
-            found += [Told(key, revision, status, bool(unread)) for key, revision, status, unread in cursor.fetchall()]
+            # With DISTINCT, Django selects what it orders by as well, behind what was asked for.
+            found += [Told(key, revision, status, bool(unread)) for key, revision, status, unread, *_ in cursor.fetchall()]
             if len(found) >= limit:
                 break
     return found[:limit][::-1] if backwards else found[:limit]

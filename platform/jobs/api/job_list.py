@@ -52,7 +52,7 @@ def sort_asked(request: Request) -> Sort:
 class JobFilter(filters.FilterSet):
     """`status` may be repeated. `external_id` matches exactly, for scripts; `search` finds a part of it, for people."""
 
-    status = filters.MultipleChoiceFilter(choices=JobStatus.choices)
+    status = filters.MultipleChoiceFilter(choices=JobStatus.choices, distinct=False)  # a column of the job's own row
     priority = filters.ChoiceFilter(choices=[(item.value, item.value) for item in Priority])
     study = filters.UUIDFilter(field_name="study_id")
     external_id = filters.CharFilter(field_name="study__external_id", max_length=128)

@@ -167,3 +167,26 @@ def test_platform_administrators_see_the_sites_they_name_and_others_none_but_the
     assert client.get(f"/api/v1/jobs/{theirs.pk}").json()["site"] == "south"
     assert api.get(f"/api/v1/jobs/{theirs.pk}").status_code == 404
     assert client.get(f"/api/v1/jobs/{uuid.uuid4()}").status_code == 404
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        ({"status": ["SUCCEEDED", "FAILED"]}, {0, 2, 3, 5, 6}),
+        ({"status": "QUEUED"}, {1, 4}),
+        ({"side": "above"}, {2, 6}),
+        ({"side": "below"}, {0, 3, 5}),
+        ({"label": "malignant", "priority": "backfill"}, {2, 6}),
+        ({"reading": "unread"}, {0, 2, 3, 5, 6}),
+        ({"reading": "read"}, set()),
+        ({"search": "nothing has it"}, set()),
+        ({"deployment": "default"}, set(range(7))),
+    ],
+)
+def test_every_filter_in_every_order(api: APIClient, jobs: list[Job], sort: str, query: dict[str, Any], places: set[int]) -> None:
+    wanted = [key for key in expected(jobs, sort) if key in {str(jobs[place].pk) for place in places}]
+    for _ in range(2):  # as it is asked first, and again
+        answer = api.get("/api/v1/jobs", {**query, "sort": sort})
+        assert answer.status_code == 200
+        assert ids(answer.json()) == wanted
