@@ -207,7 +207,7 @@ export const api = {
   },
   sessionClose: () => request('/session', { method: 'DELETE' }),
   jobsList: (filters, options) => request(`/jobs${query(filters)}`, options),
-  jobsSummary: (options) => request('/jobs/summary', options),
+  jobsSummary: (options, filters = {}) => request(`/jobs/summary${query(filters)}`, options),
   jobRead: (id, options) => request(`/jobs/${idPath(id)}`, options),
   jobEvents: (id, options) => request(`/jobs/${idPath(id)}/events`, options),
   jobResult: (id, options) => request(`/jobs/${idPath(id)}/result`, options),

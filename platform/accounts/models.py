@@ -8,6 +8,7 @@ import uuid
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils import timezone
 
 from common.append_only import AppendOnlyModel
 
@@ -58,6 +59,8 @@ class User(AbstractUser):
     role = models.CharField(max_length=20, choices=Role, default=Role.READER)
     #: The password is one that an administrator was shown: it opens the door to changing it and to nothing else.
     must_change_password = models.BooleanField(default=False)
+    #: Results that finished before it count as read: a new person begins with what comes. See jobs.reading.
+    results_read_until = models.DateTimeField(default=timezone.now)
 
 
 class ApiToken(models.Model):

@@ -21,9 +21,13 @@ class CursorPagination(pagination.CursorPagination):
     def decode_cursor(self, request: Request) -> pagination.Cursor | None:
         """The cursor of the request. Raises NotFound for one whose position is no moment: the database would fail on it."""
         cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None and not _is_moment(str(cursor.position)):
+        if cursor is not None and cursor.position is not None and not self.position_is_valid(str(cursor.position)):
             raise NotFound(self.invalid_cursor_message)
         return cursor
+
+    def position_is_valid(self, position: str) -> bool:
+        """Whether the database can compare with it."""
+        return _is_moment(position)
 
 
 def _is_moment(text: str) -> bool:

@@ -28,6 +28,7 @@ _JOB_FIELDS = (
     "worker",
     "failure_code",
     "failure_detail",
+    "suspicion_rank",
     "revision",
     "queued_at",
     "started_at",
@@ -102,7 +103,10 @@ class JobChanges:
         self._wanted.pop(job.pk, None)
 
     def result_found(self, job: Job, columns: Mapping[str, Any]) -> None:
-        self._results.append(Result(job_id=job.pk, attempt=job.attempt, **columns))
+        result = Result(job_id=job.pk, attempt=job.attempt, **columns)
+        if result.suspicion is not None:
+            job.suspicion_rank = result.suspicion
+        self._results.append(result)
         self.succeeded.append(job)
 
     def save(self) -> None:

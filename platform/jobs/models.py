@@ -9,6 +9,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 
 from accounts.models import Site
 from catalog.models import ModelPackage
@@ -73,6 +74,8 @@ class Job(models.Model):
     worker = models.CharField(max_length=100, blank=True, default="")
     failure_code = models.CharField(max_length=64, blank=True, default="")
     failure_detail = models.CharField(max_length=500, blank=True, default="")
+    #: The result's suspicion, for the order of lists; -1 without a result, or where it is not assessable.
+    suspicion_rank = models.FloatField(default=-1.0)
     #: Rises with every change; the ETag of the job.
     revision = models.PositiveIntegerField(default=1)
 
@@ -85,6 +88,10 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["site", "-created_at", "id"], name="job_of_site_newest"),
+            # The orders of jobs.listing. None without the site: it would tempt the planner to look for a small site's few jobs
+            # among everybody's.
+            models.Index(fields=["site", "-suspicion_rank", "-created_at", "-id"], name="job_of_site_suspicion"),
+            models.Index(fields=["site", "-priority", "-created_at", "-id"], name="job_of_site_priority"),
             models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),
             models.Index(fields=["lease_until"], name="job_running_lease", condition=models.Q(status="RUNNING")),
             models.Index(fields=["site", "status", "purpose"], name="job_of_site_status_purpose"),
@@ -221,6 +228,42 @@ class Result(models.Model):
 
     def __str__(self) -> str:
         return str(self.job_id)
+
+
+class JobReading(models.Model):
+    """What a person has said of one result, against their `results_read_until`: opened, or unread again. See jobs.reading."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    is_read = models.BooleanField(default=True)
+    marked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "job"], name="reading_once_per_user_and_job")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.job_id} {'read' if self.is_read else 'unread'}"
+
+
+class SavedView(models.Model):
+    """Filters and an order of the worklist that a person keeps under a name. `query` as the page's address has them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    name = models.CharField(max_length=60)
+    query = models.JSONField(default=dict)
+    #: What the worklist opens with.
+    is_default = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("user", Lower("name"), name="view_once_per_user_and_name"),
+            models.UniqueConstraint(fields=["user"], name="view_default_once", condition=models.Q(is_default=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.name}"
 
 
 class WorkerStatus(models.Model):

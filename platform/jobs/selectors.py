@@ -11,15 +11,21 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 
-from accounts.models import User
+from accounts.models import Role, Site, User
 from catalog.models import ModelPackage
 from common import clock
+from inference_worker.contract.failures import CodedError
 from jobs.heartbeats import WORKER
 from jobs.models import READER_PURPOSES, Job, JobAttempt, JobEvent, JobStatus, WorkerStatus
 from jobs.positions import queue_positions as queue_positions
+from jobs.reading import with_reading
 from studies.models import Study
+
+#: In place of a site's slug, which holds no such sign.
+EVERY_SITE = "*"
 
 _THROUGHPUT_CACHED_SECONDS = 2
 _THROUGHPUT_SAMPLE = 50
@@ -27,11 +33,30 @@ _THROUGHPUT_WINDOW = datetime.timedelta(hours=1)
 _EVENTS_MAXIMUM = 500
 
 
-def _jobs_of_site(user: User) -> QuerySet[Job]:
-    """The site's jobs whose results are for readers: no shadows, no replays."""
+def sees_every_site(user: User) -> bool:
+    """Platform administrators: at every site what an administrator is at one."""
+    return user.role == Role.ADMINISTRATOR and user.is_superuser
+
+
+def _jobs_of_site(user: User, site: str = "") -> QuerySet[Job]:
+    """Jobs whose results are for readers: no shadows, no replays. Of the user's site where none is named.
+
+    `site`: a slug, or EVERY_SITE. Raises PermissionDenied for another site unless the user sees every site, and CodedError
+    input:invalid_field for one that is not there.
+    """
     if user.site_id is None:
         return Job.objects.none()
-    return Job.objects.filter(site_id=user.site_id, purpose__in=READER_PURPOSES)
+    jobs = Job.objects.filter(purpose__in=READER_PURPOSES)
+    if not site or (user.site is not None and site == user.site.slug):
+        return jobs.filter(site_id=user.site_id)
+    if not sees_every_site(user):
+        raise PermissionDenied("another site's jobs")
+    if site == EVERY_SITE:
+        return jobs
+    named = Site.objects.filter(slug=site).values_list("pk", flat=True).first()
+    if named is None:
+        raise CodedError("input:invalid_field", "site: no site has this slug")
+    return jobs.filter(site_id=named)
 
 
 def _with_outcome(jobs: QuerySet[Job]) -> QuerySet[Job]:
@@ -40,18 +65,24 @@ def _with_outcome(jobs: QuerySet[Job]) -> QuerySet[Job]:
     return (
         jobs.select_related("package", "result")
         .defer("result__payload", "package__manifest")
-        .annotate(suspicion_threshold=threshold)
+        .annotate(suspicion_threshold=threshold, site_slug=F("site__slug"))
     )
 
 
-def jobs_visible_to(*, user: User) -> QuerySet[Job]:
-    """The jobs of the user's site, with what lists show; never the full result or manifest."""
-    return _with_outcome(_jobs_of_site(user).select_related("study"))
+def jobs_visible_to(*, user: User, site: str = "") -> QuerySet[Job]:
+    """The jobs of the user's site, or of `site`, with what lists show; never the full result or manifest."""
+    return with_reading(_with_outcome(_jobs_of_site(user, site).select_related("study")), user=user)
 
 
-def jobs_listed(*, user: User) -> QuerySet[Job]:
-    """The same jobs with no more than what tells whether a list has changed."""
-    return _jobs_of_site(user).only("id", "created_at", "revision", "status")
+def jobs_reachable_by(*, user: User) -> QuerySet[Job]:
+    """The jobs that the user may open by their address."""
+    return jobs_visible_to(user=user, site=EVERY_SITE if sees_every_site(user) else "")
+
+
+def jobs_listed(*, user: User, site: str = "") -> QuerySet[Job]:
+    """The same jobs with no more than what tells whether a list has changed, and where they stand in it."""
+    jobs = _jobs_of_site(user, site).only("id", "created_at", "revision", "status", "priority", "suspicion_rank")
+    return with_reading(jobs, user=user)
 
 
 def suspicion_side(*, above: bool) -> Q:
@@ -69,7 +100,7 @@ def evidence_jobs(*, user: User) -> QuerySet[Job]:
     if user.site_id is None:
         return Job.objects.none()
     rows = Job.objects.filter(site_id=user.site_id).exclude(purpose__in=READER_PURPOSES)
-    return _with_outcome(rows.select_related("study"))
+    return _with_outcome(rows.select_related("study")).annotate(is_unread=Value(False))
 
 
 def latest_jobs(*, studies: Sequence[Study]) -> dict[uuid.UUID, Job]:
@@ -85,10 +116,10 @@ def job_events(*, job: Job) -> list[JobEvent]:
     return list(job.events.order_by("-id")[:_EVENTS_MAXIMUM])[::-1]
 
 
-def job_counts(*, user: User) -> dict[str, int]:
-    """How many jobs of the user's site are in each state."""
+def job_counts(*, user: User, site: str = "") -> dict[str, int]:
+    """How many jobs of the user's site, or of `site`, are in each state."""
     # COUNT(*), because the key is not in the index and counting it would read every row.
-    found: dict[str, int] = dict(_jobs_of_site(user).order_by().values_list("status").annotate(n=Count("*")))
+    found: dict[str, int] = dict(_jobs_of_site(user, site).order_by().values_list("status").annotate(n=Count("*")))
     return {status.value: found.get(status.value, 0) for status in JobStatus}
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.api import bulk_views, health, reading_views, registry_views, result_views, sample_views, study_views, views
+from jobs.api import (
+    bulk_views,
+    export_views,
+    health,
+    job_list,
+    reading_views,
+    registry_views,
+    result_views,
+    sample_views,
+    study_views,
+    views,
+    worklist_views,
+)
 
 urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
@@ -17,8 +29,13 @@ urlpatterns = [
         name="image-original",
     ),
     path("api/v1/sample-study", sample_views.SampleStudyView.as_view(), name="sample-study"),
-    path("api/v1/jobs", views.JobListView.as_view(), name="jobs"),
-    path("api/v1/jobs/summary", views.JobCountsView.as_view(), name="job-counts"),
+    path("api/v1/jobs", job_list.JobListView.as_view(), name="jobs"),
+    path("api/v1/jobs/summary", job_list.JobCountsView.as_view(), name="job-counts"),
+    path("api/v1/jobs/export", export_views.JobExportView.as_view(), name="jobs-export"),
+    path("api/v1/jobs/export/count", export_views.JobExportCountView.as_view(), name="jobs-export-count"),
+    path("api/v1/jobs/reading", worklist_views.ReadingView.as_view(), name="jobs-reading"),
+    path("api/v1/jobs/views", worklist_views.SavedViewListView.as_view(), name="saved-views"),
+    path("api/v1/jobs/views/<uuid:view_id>", worklist_views.SavedViewDetailView.as_view(), name="saved-view"),
     path("api/v1/jobs/bulk", bulk_views.JobBulkView.as_view(), name="jobs-bulk"),
     path("api/v1/jobs/rerun", registry_views.JobRerunView.as_view(), name="jobs-rerun"),
     path("api/v1/jobs/compare", registry_views.JobCompareView.as_view(), name="jobs-compare"),

@@ -5,6 +5,7 @@ Skips, and says so, where the machine has no Chromium. Any message of the page's
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -259,6 +260,60 @@ def test_first_steps_lead_from_an_empty_site_to_a_sample_its_result_and_a_token(
     expected = ("401 (Unauthorized)", "404 (Not Found)")
     assert [line for line in watched.complaints if not any(words in line for words in expected)] == []
     assert watched.foreign == []
+
+
+def test_the_worklist_is_sorted_kept_as_a_view_read_and_exported(
+    watched: Watched, stack: Stack, tmp_path: Path, four_views: list[Path]
+) -> None:
+    page = sign_in(watched, stack)
+    upload(page, four_views[:1], external_id="browser-reading")
+    stack.wait_ended(page.url.rpartition("/")[2])
+    page.goto("/")
+    row = page.locator("#rows tr", has_text="browser-reading")
+    # it may have been opened already, while it ended under our eyes
+    row.locator(".worklist__select").check()
+    page.locator("#bulk-unread").click()
+    expect(row.get_by_text("Unread")).to_be_visible()
+
+    heading = page.get_by_role("columnheader", name="Suspicion")
+    heading.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    expect(page).to_have_url(re.compile("sort=most_suspicious"))
+    page.keyboard.press("Enter")
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+
+    page.get_by_role("link", name="Needs reading").click()
+    expect(page).to_have_url(re.compile("reading=unread"))
+    page.locator("#search").fill("browser-reading")
+    expect(page.locator("#rows tr[data-id]")).to_have_count(1)
+    page.locator("#view-save").click()
+    page.locator("dialog [name=name]").fill("My unread")
+    page.locator("dialog [type=submit]").click()
+    view = page.get_by_role("link", name="My unread")
+    expect(view).to_have_attribute("aria-current", "true")
+
+    with page.expect_download() as download:
+        page.locator("#export").click()
+        expect(page.locator("dialog h2")).to_have_text("Export 1 study")
+        page.locator("dialog [type=submit]").click()
+    download.value.save_as(tmp_path / "worklist.csv")
+    with (tmp_path / "worklist.csv").open(newline="") as file:
+        assert [line["external_id"] for line in csv.DictReader(file)] == ["browser-reading"]
+
+    row.get_by_role("link").click()
+    expect(page.locator("#job-result .viewer")).to_be_visible(timeout=RESULT_LIMIT_MS)
+    page.goto("/")
+    page.get_by_role("link", name="My unread").click()
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+
+    page.locator("#views-manage").click()
+    page.get_by_role("button", name="Delete “My unread”").click()
+    page.get_by_role("button", name="Delete the view").click()
+    expect(page.get_by_text("No saved views.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(view).to_have_count(0)
+    assert watched.complaints == []
 
 
 def test_a_wrong_password_is_refused_and_signing_out_closes_the_door(watched: Watched, stack: Stack) -> None:

@@ -289,6 +289,21 @@ describe('the worklist’s table', () => {
     expect(body.children[1]).toBe(first);
   });
 
+  it('draws a long list in several frames, and a newer list ends the older one', async () => {
+    const frames = [];
+    vi.stubGlobal('requestAnimationFrame', (run) => frames.push(run));
+    const many = (status) => Array.from({ length: 30 }, (_, n) => job({ id: `m${n}`, status }));
+    table.update(many('QUEUED'));
+    expect(body.children).toHaveLength(12);
+    while (frames.length) frames.shift()();
+    expect(ids()).toEqual(many().map(({ id }) => id));
+    expect(table.update(many('RUNNING'))).toBe(30);
+    table.update([job({ id: 'm5', status: 'SUCCEEDED' })]);
+    while (frames.length) frames.shift()();
+    expect(ids()).toEqual(['m5']);
+    vi.unstubAllGlobals();
+  });
+
   it('keeps the focus on a button whose row was redrawn', () => {
     table.update([job()]);
     body.querySelector('[data-action=cancel]').focus();

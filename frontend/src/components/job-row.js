@@ -39,18 +39,20 @@ function selectBox(job, selection) {
   });
 }
 
-/** `selection`: { has(id), set(id, on) } where rows can be selected, else null. */
-export function jobRow(job, { onAction, selection = null, now = Date.now() }) {
+/** `selection`: { has(id), set(id, on) } where rows can be selected, else null. `mayChange`: with the buttons of what the job allows. */
+export function jobRow(job, { onAction, selection = null, mayChange = true, site = null, now = Date.now() }) {
   const words = progressWords(job);
   return h(
     'tr',
-    { dataset: { id: job.id, status: job.status } },
+    { className: job.unread ? 'worklist__row--unread' : null, dataset: { id: job.id, status: job.status } },
     h(
       'th',
       { scope: 'row', className: 'worklist__study' },
       selection && selectBox(job, selection),
       h('a', { className: 'worklist__link', href: jobPath(job.id) }, studyName(job)),
       sampleBadge(job.study),
+      job.unread && h('span', { className: 'worklist__unread' }, t('reading.unread')),
+      site && h('span', { className: 'worklist__site' }, site),
       job.purpose === 'rerun' && h('span', { className: 'worklist__repeat' }, t('worklist.repeat')),
     ),
     cell('status', statusBadge(job.status)),
@@ -86,8 +88,8 @@ export function jobRow(job, { onAction, selection = null, now = Date.now() }) {
     h(
       'td',
       { className: 'worklist__actions' },
-      job.actions?.cancel && actionButton('cancel', job, onAction, 'x'),
-      job.actions?.retry && actionButton('retry', job, onAction, 'arrowRepeat'),
+      mayChange && job.actions?.cancel && actionButton('cancel', job, onAction, 'x'),
+      mayChange && job.actions?.retry && actionButton('retry', job, onAction, 'arrowRepeat'),
     ),
   );
 }

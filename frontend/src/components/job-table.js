@@ -3,9 +3,16 @@ import { textSet } from '../dom.js';
 import { age } from '../format.js';
 import { jobRow } from './job-row.js';
 
-/** `onAction(kind, job)` runs a row's button; `selectionOf()` → what rows may be selected by, or null. Returns { update(jobs) → number of rows whose status changed, ages() }. */
-export function jobTableCreate({ body, onAction, selectionOf = () => null }) {
+/** As many as a screen shows, and few enough that drawing them holds nothing up. */
+const rowsAFrame = 12;
+
+/**
+ * `onAction(kind, job)` runs a row's button; `selectionOf()` → what rows may be selected by, or null; `optionsOf(job)` → more of jobRow's.
+ * Returns { update(jobs) → number of rows whose status changed, ages() }.
+ */
+export function jobTableCreate({ body, onAction, selectionOf = () => null, optionsOf = () => ({}) }) {
   const rows = new Map();
+  let turn = 0;
 
   function focusRestore(before, row) {
     if (!before) return;
@@ -21,7 +28,7 @@ export function jobTableCreate({ body, onAction, selectionOf = () => null }) {
   function rowOf(job, signature) {
     const known = rows.get(job.id);
     if (known?.signature === signature) return known;
-    const row = jobRow(job, { onAction, selection: selectionOf() });
+    const row = jobRow(job, { onAction, selection: selectionOf(), ...optionsOf(job) });
     if (known) {
       const focus = focusOf(known.row);
       known.row.replaceWith(row);
@@ -32,9 +39,24 @@ export function jobTableCreate({ body, onAction, selectionOf = () => null }) {
     return entry;
   }
 
+  /** From the `from`-th job on; what is below the first screen is drawn in later frames, unless a newer list has come by then. */
+  function draw(jobs, from, mine) {
+    let drawn = 0;
+    for (let index = from; index < jobs.length; index += 1) {
+      const signature = JSON.stringify(jobs[index]);
+      if (rows.get(jobs[index].id)?.signature !== signature) drawn += 1;
+      if (drawn > rowsAFrame) {
+        requestAnimationFrame(() => mine === turn && draw(jobs, index, mine));
+        return;
+      }
+      const { row } = rowOf(jobs[index], signature);
+      if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
+    }
+  }
+
   return {
     update(jobs) {
-      let changed = 0;
+      turn += 1;
       const wanted = new Set(jobs.map((job) => job.id));
       for (const [id, entry] of rows) {
         if (wanted.has(id)) continue;
@@ -42,12 +64,8 @@ export function jobTableCreate({ body, onAction, selectionOf = () => null }) {
         rows.delete(id);
       }
       for (const stranger of [...body.children]) if (!rows.has(stranger.dataset.id)) stranger.remove();
-      jobs.forEach((job, index) => {
-        const before = rows.get(job.id)?.status;
-        const { row } = rowOf(job, JSON.stringify(job));
-        if (before && before !== job.status) changed += 1;
-        if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
-      });
+      const changed = jobs.filter(({ id, status }) => rows.has(id) && rows.get(id).status !== status).length;
+      draw(jobs, 0, turn);
       return changed;
     },
     ages(now = Date.now()) {

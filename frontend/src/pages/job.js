@@ -21,6 +21,7 @@ import { pollingCreate } from '../polling.js';
 import { isAdministrator, maySubmit } from '../rights.js';
 import { registry } from '../registry-api.js';
 import { t, tOr } from '../strings/index.js';
+import { worklistApi } from '../worklist-api.js';
 
 const runningSeconds = 1;
 const queuedSeconds = 2;
@@ -148,6 +149,7 @@ async function resultShow() {
     resultShown = true;
     notesAdd(session.user.username, { opened: true });
     byId('job-state').replaceChildren();
+    if (before?.unread) worklistApi.readingMark([id], true).catch(toastProblem); // it has been opened
   } catch (problem) {
     toastProblem(problem);
     byId('job-state').replaceChildren(

@@ -5,15 +5,29 @@ import { gettingStartedCreate } from '../components/getting-started.js';
 import { icon } from '../components/icons.js';
 import { jobActionRun } from '../components/job-actions.js';
 import { bulkRun } from '../components/job-bulk.js';
+import { exportChosen, exportFiltered } from '../components/job-export.js';
+import { readingAll, readingRun } from '../components/job-reading.js';
 import { rerunAsk } from '../components/job-repeats.js';
 import { jobTableCreate } from '../components/job-table.js';
 import { sampleButton } from '../components/sample.js';
+import { viewAddress, viewLinks, viewSave, viewsManage } from '../components/saved-views.js';
 import { toastProblem } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
 import { pollingCreate } from '../polling.js';
-import { maySubmit } from '../rights.js';
+import { admin } from '../admin-api.js';
+import { administersEverySite, maySubmit } from '../rights.js';
 import { plural, t } from '../strings/index.js';
-import { filtersAsked, filtersParse, isFiltered, moreFilters, noFilters } from '../worklist-filters.js';
+import { worklistApi } from '../worklist-api.js';
+import {
+  filtersAsked,
+  filtersParse,
+  isFiltered,
+  moreFilters,
+  noFilters,
+  sortNext,
+  sortOf,
+  viewQuery,
+} from '../worklist-filters.js';
 
 const busySeconds = 2;
 const idleSeconds = 10;
@@ -23,14 +37,15 @@ const statuses = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'];
 
 const filters = { ...noFilters };
 /** Controls by the filter they set. */
-const controls = ['search', 'priority', ...moreFilters];
+const controls = ['search', 'priority', 'sort', ...moreFilters];
 let shownPage = null;
 let firstSteps = null;
+/** The person's own views. */
+let views = [];
 
-function filtersFromAddress() {
-  Object.assign(filters, filtersParse(location.search));
+function controlsShow() {
   for (const name of controls) byId(name).value = filters[name];
-  byId('filters-more').open = moreFilters.some((name) => filters[name]);
+  if (moreFilters.some((name) => filters[name])) byId('filters-more').open = true;
 }
 
 const filtered = () => isFiltered(filters);
@@ -40,6 +55,42 @@ function filtersShow() {
     tile.setAttribute('aria-pressed', String(tile.dataset.status === filters.status));
   }
   byId('filters-clear').hidden = !filtered();
+  byId('reading-all').hidden = filters.reading !== 'unread';
+  for (const head of document.querySelectorAll('[data-sort]')) {
+    head.setAttribute('aria-sort', sortOf(head.dataset.sort, filters.sort));
+  }
+  viewsShow();
+}
+
+function viewsShow() {
+  const query = viewQuery(filters);
+  const links = viewLinks({ views, query, onOpen: viewOpen });
+  const focused = [...byId('views-list').children].findIndex((item) => item.contains(document.activeElement));
+  byId('views-list').replaceChildren(...links);
+  if (focused >= 0) links[focused]?.firstElementChild.focus();
+  byId('view-save').hidden = links.some((item) => item.firstElementChild.hasAttribute('aria-current'));
+  byId('views-manage').hidden = views.length === 0;
+}
+
+function viewOpen(query) {
+  filtersApply({ ...noFilters, ...query });
+  controlsShow();
+}
+
+async function viewsRead() {
+  views = (await worklistApi.viewsList()).data.results;
+  viewsShow();
+  return views;
+}
+
+async function viewKeep() {
+  if (await viewSave(viewQuery(filters))) await viewsRead();
+  byId('views-manage').focus();
+}
+
+async function viewsChange() {
+  await viewsManage(views, { read: viewsRead });
+  byId(views.length ? 'views-manage' : 'search').focus();
 }
 
 function countsShow({ counts }) {
@@ -124,6 +175,10 @@ function selectionAll() {
   selectionShow();
 }
 
+async function selectionRead(read) {
+  if (await readingRun([...selected], read)) selectionDone();
+}
+
 const selectionChange = (kind) => async () => {
   if (await bulkRun(kind, [...selected])) selectionDone();
 };
@@ -137,7 +192,8 @@ async function selectionRerun() {
 }
 
 const table = jobTableCreate({
-  selectionOf: () => (mayChange ? selection : null),
+  selectionOf: () => selection,
+  optionsOf: (job) => ({ mayChange, site: filters.site ? job.site : null }),
   body: byId('rows'),
   onAction: async (kind, job) => {
     if (await jobActionRun(kind, job)) {
@@ -177,26 +233,44 @@ const jobs = pollingCreate({
 });
 
 const counts = pollingCreate({
-  fetcher: (options) => api.jobsSummary(options),
+  fetcher: (options) => api.jobsSummary(options, { site: filters.site }),
   onData: countsShow,
   onFatal: fatal,
   delaySeconds: () => (active(shownPage) ? busySeconds : idleSeconds),
 });
 
+function addressShow() {
+  const query = Object.fromEntries(Object.entries(filters).filter(([, value]) => value));
+  history.replaceState(null, '', viewAddress(query, { startsElsewhere: views.some((view) => view.is_default) }));
+}
+
 function filtersApply(changes, { keepCursor = false } = {}) {
+  const site = filters.site;
   Object.assign(filters, keepCursor ? {} : { cursor: '' }, changes);
-  const search = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
-  history.replaceState(null, '', search.size ? `/?${search}` : '/');
+  if ('from' in changes || 'until' in changes) filters.period = changes.period ?? '';
+  addressShow();
   filtersShow();
+  if (site !== filters.site) counts.reset();
   byId('worklist').setAttribute('aria-busy', 'true');
   jobs.start(); // a refused filter has stopped it
   jobs.reset();
 }
 
 function filtersClear() {
-  for (const name of controls) byId(name).value = '';
-  filtersApply(noFilters);
+  filtersApply({ ...noFilters, sort: filters.sort });
+  controlsShow();
   byId('search').focus();
+}
+
+function sortApply(sort) {
+  filtersApply({ sort });
+  byId('sort').value = sort;
+  const order = byId('sort').selectedOptions[0].textContent.trim();
+  textSet(byId('announce'), t('sorting.changed', { order }));
+}
+
+async function allRead() {
+  if (await readingAll()) jobs.refresh();
 }
 
 function controlsAttach() {
@@ -214,6 +288,16 @@ function controlsAttach() {
     byId(name).addEventListener('change', (event) => filtersApply({ [name]: event.target.value }));
   }
   byId('filters-clear').addEventListener('click', filtersClear);
+  for (const head of document.querySelectorAll('[data-sort]')) {
+    head.firstElementChild.addEventListener('click', () => sortApply(sortNext(head.dataset.sort, filters.sort)));
+  }
+  byId('view-save').addEventListener('click', viewKeep);
+  byId('views-manage').addEventListener('click', viewsChange);
+  byId('export').addEventListener('click', () => exportFiltered(filtersAsked(filters)));
+  byId('reading-all').addEventListener('click', allRead);
+  byId('bulk-export').addEventListener('click', () => exportChosen([...selected], filters.sort));
+  byId('bulk-read').addEventListener('click', () => selectionRead(true));
+  byId('bulk-unread').addEventListener('click', () => selectionRead(false));
   byId('bulk-rerun').addEventListener('click', selectionRerun);
   for (const kind of ['cancel', 'retry']) byId(`bulk-${kind}`).addEventListener('click', selectionChange(kind));
   byId('bulk-all').addEventListener('click', selectionAll);
@@ -241,12 +325,47 @@ async function deploymentsShow() {
   }
 }
 
+/** For those who see several sites. */
+async function sitesShow(session) {
+  byId('site-field').hidden = false;
+  try {
+    const others = [];
+    let page = { cursor: '' };
+    do {
+      const { data } = await admin.sitesList({ ...page, page_size: 200 });
+      others.push(...data.results.filter(({ slug }) => slug !== session.site?.slug));
+      page = { cursor: cursorOf(data.next) };
+    } while (page.cursor);
+    byId('site').append(...others.map(({ slug, name }) => h('option', { value: slug }, name)));
+    byId('site').value = filters.site;
+  } catch (problem) {
+    toastProblem(problem);
+  }
+}
+
+/** The views, and the one to begin with where the address asks for nothing. */
+async function viewsStart() {
+  try {
+    views = (await worklistApi.viewsList()).data.results;
+  } catch (problem) {
+    if (problem.status !== 401) toastProblem(problem); // without them the list still works
+  }
+  const first = views.find((view) => view.is_default);
+  if (first && !location.search) Object.assign(filters, first.query);
+}
+
 async function start() {
-  filtersFromAddress();
+  Object.assign(filters, filtersParse(location.search));
+  controlsShow();
   filtersShow();
   controlsAttach();
-  const session = await chromeStart();
+  const [session] = await Promise.all([chromeStart(), viewsStart()]);
   mayChange = maySubmit(session);
+  for (const kind of ['cancel', 'retry']) byId(`bulk-${kind}`).hidden = !mayChange;
+  controlsShow();
+  filtersShow();
+  addressShow();
+  if (administersEverySite(session)) sitesShow(session);
   if (session.site?.name) textSet(byId('site-lead'), t('worklist.lead', { site: session.site.name }));
   firstSteps = gettingStartedCreate({ session, place: byId('first-steps') });
   firstSteps.refresh();

@@ -74,7 +74,7 @@ export function priorsCreate({ studyId, onChosen }) {
           data: { results: studies },
         } = await readingApi.studyPriors(studyId));
       } catch (problem) {
-        toastProblem(problem);
+        if (problem.status !== 404) toastProblem(problem); // a study of another site, whose priors stay there
         return;
       }
       node.hidden = studies.length === 0;

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -20,6 +19,7 @@ from batches.api.results import results_csv, results_jsonl
 from batches.api.serializers import ResultLineSerializer
 from batches.api.views import NOT_FOUND, REFUSED, batch_or_404
 from batches.states import ItemStatus
+from common.downloads import streamed
 from jobs.api.result_views import AnyAccept
 
 _JSONL, _CSV = "application/x-ndjson", "text/csv"
@@ -34,20 +34,6 @@ class _Query(serializers.Serializer):
     format = serializers.ChoiceField(choices=["jsonl", "csv"], required=False)
     status = serializers.MultipleChoiceField(choices=ItemStatus.choices, required=False)
     identifiers = serializers.BooleanField(default=True)
-
-
-def _streamed(stream: Any, *, content_type: str, file_name: str) -> StreamingHttpResponse:
-    """An answer that nobody between keeps: it may hold a patient's identifiers."""
-    return StreamingHttpResponse(
-        stream,
-        content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{file_name}"',
-            "Cache-Control": "private, no-store",
-            "Vary": "Accept, Authorization, Cookie",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
 
 
 class BatchResultsView(APIView):
@@ -81,9 +67,9 @@ class BatchResultsView(APIView):
             audit_record(actor=caller(request), action="batch.results", subject=str(batch.pk), format=wanted)
         if wanted == "csv":
             rows = results_csv(batch=batch, statuses=statuses, with_identifiers=asked["identifiers"])
-            return _streamed(rows, content_type=f"{_CSV}; charset=utf-8", file_name=f"batch-{batch.pk}.csv")
+            return streamed(rows, content_type=f"{_CSV}; charset=utf-8", file_name=f"batch-{batch.pk}.csv")
         lines = results_jsonl(batch=batch, statuses=statuses, with_identifiers=asked["identifiers"])
-        return _streamed(lines, content_type=_JSONL, file_name=f"batch-{batch.pk}.jsonl")
+        return streamed(lines, content_type=_JSONL, file_name=f"batch-{batch.pk}.jsonl")
 
 
 class BatchHeatmapsView(APIView):
@@ -100,4 +86,4 @@ class BatchHeatmapsView(APIView):
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> HttpResponseBase:
         batch = batch_or_404(request, batch_id)
-        return _streamed(heatmaps_zip(batch=batch), content_type="application/zip", file_name=f"batch-{batch.pk}-heatmaps.zip")
+        return streamed(heatmaps_zip(batch=batch), content_type="application/zip", file_name=f"batch-{batch.pk}-heatmaps.zip")

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from accounts.permissions import CanSubmit
 from jobs.models import JobStatus
-from jobs.selectors import jobs_visible_to
+from jobs.selectors import jobs_reachable_by
 from jobs.services import JobConflict, job_cancel, job_retry
 
 BULK_MAXIMUM = 200
@@ -52,7 +52,7 @@ class JobBulkView(APIView):
         serializer = BulkSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         wanted = list(dict.fromkeys(serializer.validated_data["jobs"]))
-        present = set(jobs_visible_to(user=user).filter(pk__in=wanted).values_list("pk", flat=True))
+        present = set(jobs_reachable_by(user=user).filter(pk__in=wanted).values_list("pk", flat=True))
         results = []
         for job_id in wanted:
             outcome, status = "not_found", None

@@ -25,6 +25,7 @@ def job_document(job: Job, *, queue_position: int | None, eta_seconds: int | Non
     return {
         "id": str(job.pk),
         "url": job_url(job.pk),
+        "site": job.site_slug,  # type: ignore[attr-defined]  # annotated by jobs.selectors, as is_unread
         "study": {"id": str(job.study_id), "external_id": job.study.external_id, "is_sample": job.study.is_sample},
         "status": job.status,
         "stage": job.stage or None,
@@ -43,7 +44,8 @@ def job_document(job: Job, *, queue_position: int | None, eta_seconds: int | Non
         "finished_at": moment(job.finished_at),
         "failure": _failure(job),
         "result_url": f"{job_url(job.pk)}/result" if job.status == JobStatus.SUCCEEDED else None,
-        "outcome": _outcome(job),
+        "outcome": outcome_document(job),
+        "unread": job.is_unread,  # type: ignore[attr-defined]
         "actions": {
             "cancel": job.status not in TERMINAL_STATUSES,
             "retry": job.status in (JobStatus.FAILED, JobStatus.CANCELLED),
@@ -62,7 +64,7 @@ def job_summary_document(job: Job) -> dict[str, Any]:
         "created_at": moment(job.created_at),
         "finished_at": moment(job.finished_at),
         "failure": _failure(job),
-        "outcome": _outcome(job),
+        "outcome": outcome_document(job),
     }
 
 
@@ -127,7 +129,7 @@ def _failure(job: Job) -> dict[str, Any] | None:
     return {**failure_document(job.failure_code), "detail": job.failure_detail}
 
 
-def _outcome(job: Job) -> dict[str, Any] | None:
+def outcome_document(job: Job) -> dict[str, Any] | None:
     result: Result | None = getattr(job, "result", None)
     if result is None:
         return None

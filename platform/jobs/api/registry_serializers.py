@@ -6,7 +6,8 @@ from rest_framework import serializers
 
 from catalog.deployments import REASON_MAXIMUM
 from catalog.requests import REASON_MINIMUM
-from jobs.api.serializers import JobSerializer, ResultSerializer
+from jobs.api.job_serializers import JobSerializer
+from jobs.api.serializers import ResultSerializer
 
 RERUN_MAXIMUM = 500
 

@@ -11,12 +11,11 @@ from rest_framework import serializers
 from inference_worker.contract.events import JobStage
 from inference_worker.contract.queues import Priority
 from inference_worker.contract.results import VOI_FUNCTIONS, WINDOW_SOURCES, Assessment
-from jobs.models import JobPurpose, JobStatus
-from jobs.transitions import Happening
+from jobs.models import JobStatus
 
-_STATUS = list(JobStatus.values)
-_STAGE = [stage.value for stage in JobStage]
-_PRIORITY = [priority.value for priority in Priority]
+STATUSES = list(JobStatus.values)
+STAGES = [stage.value for stage in JobStage]
+PRIORITIES = [priority.value for priority in Priority]
 _ASSESSMENT = [assessment.value for assessment in Assessment]
 _LATERALITY = ["L", "R"]
 
@@ -37,7 +36,7 @@ class SubmissionSerializer(serializers.Serializer):
         max_length=128,
         help_text="Your own reference, returned with the study. It must not identify a patient.",
     )
-    priority = serializers.ChoiceField(choices=_PRIORITY, default=Priority.ROUTINE.value)
+    priority = serializers.ChoiceField(choices=PRIORITIES, default=Priority.ROUTINE.value)
     deployment = serializers.CharField(required=False, allow_blank=True, max_length=50, help_text="Left out: the default.")
     image_laterality = serializers.ListField(
         child=serializers.ChoiceField(choices=["", *_LATERALITY], allow_blank=True), required=False
@@ -125,78 +124,18 @@ class OutcomeSerializer(serializers.Serializer):
     above_threshold = serializers.BooleanField(allow_null=True, help_text="Whether suspicion reaches the threshold.")
 
 
-class ActionsSerializer(serializers.Serializer):
-    """What may be asked of the job now."""
-
-    cancel = serializers.BooleanField()
-    retry = serializers.BooleanField()
-
-
 class JobSummarySerializer(serializers.Serializer):
     """A job as its study shows it."""
 
     id = serializers.UUIDField()
     url = serializers.CharField()
-    status = serializers.ChoiceField(choices=_STATUS)
-    stage = serializers.ChoiceField(choices=_STAGE, allow_null=True)
-    priority = serializers.ChoiceField(choices=_PRIORITY)
+    status = serializers.ChoiceField(choices=STATUSES)
+    stage = serializers.ChoiceField(choices=STAGES, allow_null=True)
+    priority = serializers.ChoiceField(choices=PRIORITIES)
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     failure = JobFailureSerializer(allow_null=True)
     outcome = OutcomeSerializer(allow_null=True)
-
-
-class JobSerializer(serializers.Serializer):
-    """One inference over one study with one pinned package."""
-
-    id = serializers.UUIDField()
-    url = serializers.CharField()
-    study = StudyReferenceSerializer()
-    status = serializers.ChoiceField(choices=_STATUS)
-    stage = serializers.ChoiceField(choices=_STAGE, allow_null=True)
-    attempt = serializers.IntegerField()
-    max_attempts = serializers.IntegerField()
-    priority = serializers.ChoiceField(choices=_PRIORITY)
-    deployment = serializers.CharField()
-    purpose = serializers.ChoiceField(
-        choices=JobPurpose.choices,
-        help_text="clinical: a submission. rerun: again, on request. Others are for administrators.",
-    )
-    origin = serializers.UUIDField(allow_null=True, help_text="The job this one repeats.")
-    is_canary = serializers.BooleanField(help_text="Served by the deployment's canary candidate.")
-    package = PackageReferenceSerializer()
-    queue_position = serializers.IntegerField(allow_null=True, help_text="1 is next; null when not queued.")
-    eta_seconds = serializers.IntegerField(
-        allow_null=True, help_text="From measured throughput; null when nothing was measured yet."
-    )
-    created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
-    finished_at = serializers.DateTimeField(allow_null=True)
-    failure = JobFailureSerializer(allow_null=True)
-    result_url = serializers.CharField(allow_null=True)
-    outcome = OutcomeSerializer(allow_null=True)
-    actions = ActionsSerializer()
-
-
-class JobCountsSerializer(serializers.Serializer):
-    counts = serializers.DictField(child=serializers.IntegerField(), help_text="How many jobs are in each status.")
-
-
-class EventSerializer(serializers.Serializer):
-    """One change of a job."""
-
-    kind = serializers.ChoiceField(choices=[happening.value for happening in Happening])
-    from_status = serializers.ChoiceField(choices=_STATUS, allow_null=True)
-    to_status = serializers.ChoiceField(choices=_STATUS)
-    stage = serializers.ChoiceField(choices=_STAGE, allow_null=True)
-    attempt = serializers.IntegerField()
-    actor = serializers.CharField(allow_blank=True)
-    detail = serializers.CharField(allow_blank=True)
-    occurred_at = serializers.DateTimeField()
-
-
-class EventsSerializer(serializers.Serializer):
-    results = EventSerializer(many=True)
 
 
 class ImageSerializer(serializers.Serializer):

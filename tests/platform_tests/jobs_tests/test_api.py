@@ -22,7 +22,7 @@ from accounts.models import Site, User
 from catalog.models import Deployment
 from common.object_store import ObjectStore
 from inference_worker.contract.failures import CATALOGUE
-from jobs.api import serializers
+from jobs.api import job_serializers, serializers
 from jobs.ledger import events_apply
 from jobs.models import Job, JobAttempt, JobEvent, OutboxMessage
 from studies.models import Image, StoredObject, Study
@@ -183,7 +183,7 @@ def test_a_queued_job_tells_its_place_and_what_can_be_done(api: APIClient, make_
     make_job(priority="stat")
     job = make_job(external_id="case-9")
     document = api.get(f"/api/v1/jobs/{job.pk}").json()
-    assert set(document) == shape_of(serializers.JobSerializer())
+    assert set(document) == shape_of(job_serializers.JobSerializer())
     assert document["study"] == {"id": str(job.study_id), "external_id": "case-9", "is_sample": False}
     assert (document["status"], document["queue_position"], document["eta_seconds"]) == ("QUEUED", 2, None)
     assert document["package"] == {"name": "known-answer", "version": "1.0.0", "digest": job.package_id}
@@ -250,7 +250,7 @@ def test_history_tells_every_change(api: APIClient, job: Job, submitter: User) -
         ("cancelled", "RUNNING", "CANCELLED", None),
     ]
     assert results[-1]["actor"] == f"user:{submitter.pk}"
-    assert set(results[0]) == shape_of(serializers.EventSerializer())
+    assert set(results[0]) == shape_of(job_serializers.EventSerializer())
 
 
 def test_cancel_and_retry(api: APIClient, job: Job) -> None:

@@ -5,8 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0004_limits_and_credentials"),
-        ("jobs", "0009_order_has_a_site"),
+        ("jobs", "0011_suspicion_of_results"),
     ]
 
     operations = [
