@@ -12,7 +12,7 @@ beforeAll(() => {
 }, 120_000);
 afterAll(() => rmSync(dist, { recursive: true, force: true }));
 
-const pages = ['login', 'index', 'upload', 'job'];
+const pages = ['en/login', 'en/index', 'en/upload', 'en/job', 'es/login', 'es/index', 'es/upload', 'es/job'];
 const page = (name) => readFileSync(path.join(dist, `${name}.html`), 'utf8');
 const assets = () => readdirSync(path.join(dist, 'static'));
 

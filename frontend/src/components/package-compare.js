@@ -1,6 +1,7 @@
 /** Two packages side by side: warnings first, then every section; what differs is marked by a word, not by colour alone. */
 import { h } from '../dom.js';
 import { digestShort, significant } from '../format.js';
+import { english } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
 import { callout, dataTable } from './registry-page.js';
@@ -64,7 +65,8 @@ function sectionNode(section, columns, onlyDifferent, keepSame) {
 }
 
 /** The warnings of a comparison, loud: a changed label order changes what every score means. */
-export const compareWarnings = ({ warnings }) => warnings.map((text) => callout({ tone: 'warning', title: text }));
+export const compareWarnings = ({ warnings }) =>
+  warnings.map((text) => callout({ tone: 'warning', title: english(text) }));
 
 /** `columns`: what the two sides are called; `keepSame`: sections without a difference stay, as one line. */
 export function compareSections(comparison, { columns, onlyDifferent = false, keepSame = false }) {

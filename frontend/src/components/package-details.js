@@ -1,7 +1,7 @@
 /** A package's manifest and files for reading: preparation of images, suspicion, intended use, provenance. Pure; says only what is declared. */
 import { artifactUrl } from '../api.js';
 import { h } from '../dom.js';
-import { bytes, count, digestShort, percent } from '../format.js';
+import { bytes, count, decimal, digestShort, percent } from '../format.js';
 import { registryUrl } from '../registry-api.js';
 import { t, tOr } from '../strings/index.js';
 import { markdownNodes } from './markdown.js';
@@ -70,7 +70,7 @@ export function answerPanel(manifest) {
           suspicion.operating_point && h('p', { className: 'summary__hint' }, suspicion.operating_point),
         ),
       calibration &&
-        fact(t('models.calibration'), t('models.temperature', { value: calibration.temperature.toFixed(3) })),
+        fact(t('models.calibration'), t('models.temperature', { value: decimal(calibration.temperature, 3) })),
       explanation && fact(t('models.maps'), `${explanation.method}: ${explanation.targets.join(', ')}`),
       aggregation &&
         fact(
