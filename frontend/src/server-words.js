@@ -48,6 +48,9 @@ export function told(value) {
 /** Reads an answer's text in this page's language. Throws as JSON.parse does. */
 export const answerParse = (text) => (isEnglish ? JSON.parse(text) : JSON.parse(text, (_key, value) => told(value)));
 
+/** The name of a fact as the server lists it (“latency_p95_seconds”), as words: a child for `h`. */
+export const fieldWords = (name) => tOr(`server.fields.${name}`, null) ?? english(name.replaceAll('_', ' '));
+
 /** What a length measured on this image rests on. */
 export const measuringWords = (image) =>
   tOr(`server.measuring.${image.spacing_plane ?? 'none'}`, image.measuring_text ?? '');

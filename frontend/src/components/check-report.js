@@ -1,7 +1,7 @@
 /** What a worker found when it proved a package: every item with its verdict, figures on demand, and how fast it is. */
 import { h } from '../dom.js';
 import { bytes, dateTime, duration, significant } from '../format.js';
-import { english } from '../server-words.js';
+import { english, fieldWords } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { barChart } from './charts.js';
 import { icon } from './icons.js';
@@ -42,7 +42,7 @@ function itemNode(item) {
       h(
         'dl',
         { className: 'facts facts--stack' },
-        figures.map(([name, value]) => fact(name.replaceAll('_', ' '), valueWords(value))),
+        figures.map(([name, value]) => fact(fieldWords(name), valueWords(value))),
       ),
   ].filter(Boolean);
   return h(

@@ -3,6 +3,7 @@ import { artifactUrl } from '../api.js';
 import { h } from '../dom.js';
 import { bytes, count, decimal, digestShort, percent } from '../format.js';
 import { registryUrl } from '../registry-api.js';
+import { fieldWords } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { markdownNodes } from './markdown.js';
 import { metricWords } from './package-parts.js';
@@ -32,9 +33,11 @@ export function preprocessingList(profile) {
         h(
           'span',
           { className: 'muted' },
-          Object.entries(settings)
-            .map(([name, value]) => `${name.replaceAll('_', ' ')} ${settingWords(value)}`)
-            .join(' · '),
+          Object.entries(settings).map(([name, value], index) => [
+            index > 0 && ' · ',
+            fieldWords(name),
+            ` ${settingWords(value)}`,
+          ]),
         ),
       ),
     ),

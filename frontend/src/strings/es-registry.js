@@ -238,6 +238,8 @@ export const esRegistry = {
     emptyText: 'Ningún cambio cumple estos filtros.',
     actions: {
       package_upload: 'Archivo subido',
+      package_build: 'Creación desde un archivo ONNX solicitada',
+      package_refused: 'Archivo rechazado',
       package_install: 'Paquete instalado',
       package_validate: 'Validación solicitada',
       package_archive: 'Paquete archivado',
@@ -255,6 +257,9 @@ export const esRegistry = {
       job_rerun: 'Trabajos ejecutados de nuevo',
       job_replay: 'Trabajo reproducido',
       alert_acknowledge: 'Alerta vista',
+      quarantine_release: 'Elemento apartado intentado de nuevo',
+      quarantine_discard: 'Elemento apartado descartado',
+      batch_results: 'Resultados de un lote obtenidos con identificadores',
       user_create: 'Persona añadida',
       user_change: 'Rol o acceso cambiado',
       user_reset_password: 'Contraseña restablecida',

@@ -5,9 +5,13 @@
 import { esFailuresInput } from './es-failures-input.js';
 import { esFailuresModel } from './es-failures-model.js';
 import { esFailuresTransfers } from './es-failures-transfers.js';
+import { esFields } from './es-fields.js';
 
 export const esServer = {
   failures: { ...esFailuresInput, ...esFailuresTransfers, ...esFailuresModel },
+  fields: esFields,
+  disclaimer:
+    'Solo para investigación. MammoServe no es un producto sanitario; sus resultados no deben usarse para el diagnóstico ni para ninguna decisión sobre una paciente.',
   /** Refusals of the request itself. Where a part is missing, the server's own says something of this one case. */
   problems: {
     'request:malformed': { title: 'Solicitud mal formada' },
@@ -65,7 +69,11 @@ export const esServer = {
       message: 'Esta dirección necesita una sesión o un token de acceso.',
       action: 'Inicie sesión.',
     },
-    'auth:forbidden': { title: 'No permitido', action: 'Hable con un administrador de su centro.' },
+    'auth:forbidden': {
+      title: 'No permitido',
+      message: 'Su rol no lo permite.',
+      action: 'Hable con un administrador de su centro.',
+    },
     'auth:invalid_token': {
       title: 'Token no válido',
       message: 'El token de acceso es desconocido, caducó, se revocó o no está activo.',
@@ -104,6 +112,11 @@ export const esServer = {
     'job:not_retryable': {
       title: 'No se puede reintentar',
       message: 'El trabajo no está en un estado que lo permita.',
+      action: 'Mire en qué estado está ahora.',
+    },
+    'job:not_replayable': {
+      title: 'No se puede reproducir',
+      message: 'Solo se reproduce un trabajo que terminó con resultado.',
       action: 'Mire en qué estado está ahora.',
     },
     'batch:not_open': {

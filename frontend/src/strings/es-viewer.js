@@ -12,7 +12,7 @@ export const esViewer = {
   },
   preset: 'Ventana',
   presets: {
-    file: 'Como indica el archivo',
+    file: 'Según el archivo',
     fileNumber: 'Ventana {n} del archivo',
     soft: 'Suave: más ancha',
     dense: 'Tejido denso',
