@@ -30,11 +30,12 @@ export class ApiProblem extends Error {
   /** Everything a person should read, without saying the same thing twice: each a child for `h`, the server's English marked. */
   get sentences() {
     const saidOf = (name) => [this[name], this.english.includes(name) ? english(this[name]) : this[name]];
-    const fields = this.errors.map(({ field, fileIndex, message, english: left }) => {
+    const fields = this.errors.map(({ field, fileIndex, message, aside, english: left }) => {
       const place = fileIndex === null ? field : t('errors.fileNumber', { n: fileIndex + 1 });
+      const at = place ? `${place}: ` : '';
+      const whole = `${at}${message}${aside}`;
       const said = left ? english(message) : message;
-      if (!place) return [message, said];
-      return [`${place}: ${message}`, said === message ? `${place}: ${message}` : [`${place}: `, said]];
+      return [whole, said === message && !aside ? whole : [at, said, english(aside)]];
     });
     const all = [saidOf('detail'), ...fields, saidOf('action')].filter(([text]) => text);
     return [...new Map(all).values()];
@@ -53,12 +54,13 @@ function errorsRead(errors) {
       );
   return listed
     .filter((entry) => entry !== null && typeof entry === 'object')
-    .map(({ field, file, index, message, english: left = false }) => {
+    .map(({ field, file, index, message, aside = '', english: left = false }) => {
       const at = /^files?[.[](\d+)/.exec(field ?? '')?.[1] ?? index ?? file;
       return {
         field: field ?? '',
         fileIndex: /^\d+$/.test(at ?? '') ? Number(at) : null,
         message: String(message ?? ''),
+        aside,
         english: left,
       };
     })

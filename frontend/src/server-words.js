@@ -22,11 +22,11 @@ function problemTold(problem) {
   return { ...problem, ...Object.fromEntries(Object.entries(words).filter(([, text]) => text)), english: left };
 }
 
-/** An entry of a problem's list about one file: the code's words; figures that the server adds in brackets are kept. */
+/** An entry of a problem's list about one file: the code's words; what the server adds in brackets is kept as `aside`. */
 function entryTold(entry) {
   const message = partOf(entry.code, 'message');
   if (message === null) return { ...entry, english: true };
-  return { ...entry, message: message + (/\.( \(.*\))$/s.exec(entry.message)?.[1] ?? '') };
+  return { ...entry, message, aside: /\.( \(.*\))$/s.exec(entry.message)?.[1] ?? '' };
 }
 
 function failureTold(failure) {

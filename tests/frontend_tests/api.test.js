@@ -48,7 +48,9 @@ it('raises the problem in the server’s own words', async () => {
     code: 'input:not_mammography',
     title: 'Not a mammogram',
   });
-  expect(problem.errors).toEqual([{ field: 'files[1]', fileIndex: 1, message: 'modality CT', english: false }]);
+  expect(problem.errors).toEqual([
+    { field: 'files[1]', fileIndex: 1, message: 'modality CT', aside: '', english: false },
+  ]);
   expect(problem.sentences).toEqual([
     'The DICOM object is not a mammography image.',
     'File 2: modality CT',

@@ -91,7 +91,7 @@ it('words a refusal by its code, keeps the figures of a file, and marks what sta
       .flat()
       .filter((part) => part.lang === 'en')
       .map(textOf),
-  ).toEqual(['Not a valid string.']);
+  ).toEqual([' (10 of 20 bytes)', 'Not a valid string.']);
 });
 
 it('keeps what the server says of one case alone, marked as English', async () => {

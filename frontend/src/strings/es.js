@@ -204,8 +204,7 @@ export const es = {
     previewFailed: 'Los píxeles no se pudieron leer aquí. Si el servidor tampoco puede, dirá por qué.',
     details: 'Datos del estudio',
     externalId: 'Identificador del estudio en su centro',
-    externalIdInvalid:
-      'El identificador puede contener letras, cifras y . _ : / # + - y empieza por una letra o una cifra.',
+    externalIdInvalid: 'El identificador admite letras, cifras y . _ : / # + - y empieza por letra o cifra.',
     externalIdHint: 'Opcional. No use el nombre ni el número de una paciente.',
     priority: 'Prioridad',
     priorityHints: {
@@ -346,7 +345,7 @@ export const es = {
     maskTarget: 'Máscara de',
     maskOff: 'La máscara de segmentación está desactivada.',
     maskMissing: 'No hay máscara de «{target}» en esta proyección.',
-    maskLegend: 'Escala de color de la máscara, de 0 a 100 % de probabilidad; la línea rodea todo lo que llega al 50 %',
+    maskLegend: 'Escala de color de la máscara: de 0 a 100 % de probabilidad; la línea rodea todo desde el 50 %',
     outlineKey: 'contorno: 50 % o más',
     segmentedArea: 'Área segmentada',
     areaPixels: '{n} píxeles del original',
@@ -354,7 +353,7 @@ export const es = {
     highestProbability: 'Probabilidad máxima',
     scalingPackage:
       'Todas las imágenes de este paquete se dibujan en la misma escala, así que un mapa débil se ve débil.',
-    scalingImage: 'Esta imagen se dibuja en su propia escala: los colores no se pueden comparar entre imágenes.',
+    scalingImage: 'Esta imagen se dibuja en su propia escala: los colores no se comparan entre imágenes.',
     heatmapAlt: 'Mapa de calor de {target} en {view}',
     enlarge: 'Ampliar {view}',
     shrink: 'Volver a todas las proyecciones',
