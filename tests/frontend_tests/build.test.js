@@ -32,8 +32,22 @@ it.each(pages)('%s names only assets of this host that exist', (name) => {
   for (const address of named) expect(existsSync(path.join(dist, address)), address).toBe(true);
 });
 
+const notices = {
+  en: 'Research software, not a medical device.',
+  es: 'Software de investigación; no es un producto sanitario.',
+};
+
 it.each(pages)('%s shows the research-use notice without any script', (name) => {
-  expect(page(name)).toContain('Research software, not a medical device.');
+  expect(page(name)).toContain(notices[name.split('/')[0]]);
+});
+
+it.each(pages)('%s says its language and loads the words of that one alone, before any module', (name) => {
+  const [code] = name.split('/');
+  const html = page(name);
+  expect(html).toContain(`<html lang="${code}"`);
+  expect([...html.matchAll(/words-(\w\w)-\w{8}\.js/g)].map(([, loaded]) => loaded)).toEqual([code]);
+  expect(html).toMatch(/<script defer src="\/static\/words-/);
+  expect(html.indexOf('/static/words-')).toBeLessThan(html.indexOf('type="module"'));
 });
 
 it('names every asset after its content, so that it may be cached for ever', () => {
