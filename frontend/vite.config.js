@@ -4,6 +4,9 @@ import { defineConfig } from 'vite';
 
 import { ejsPages } from './build/ejs-pages.js';
 import { pages } from './build/pages.js';
+import { catalogue as en } from './src/strings/catalogue-en.js';
+import { catalogue as es } from './src/strings/catalogue-es.js';
+import { languages } from './src/strings/languages.js';
 
 export default defineConfig({
   resolve: { alias: { '@': path.resolve('src') } },
@@ -11,7 +14,7 @@ export default defineConfig({
   appType: 'mpa',
   base: '/',
   publicDir: 'public',
-  plugins: [ejsPages({ pages, blocking: 'src/theme-boot.js' })],
+  plugins: [ejsPages({ pages, languages, catalogues: { en, es }, blocking: 'src/theme-boot.js' })],
   build: {
     outDir: 'dist',
     assetsDir: 'static',
@@ -36,6 +39,7 @@ export default defineConfig({
     globals: true, // the tests live outside this folder and so cannot import vitest by name
     dir: '../tests/frontend_tests',
     include: ['**/*.test.js'],
+    setupFiles: ['../tests/frontend_tests/setup.js'],
     restoreMocks: true,
   },
 });

@@ -1,8 +1,9 @@
 /**
- * Vite plugin: compiles `templates/<page>.ejs` inside `templates/partials/layout.ejs` to one static HTML file a page.
+ * Vite plugin: compiles `templates/<page>.ejs` inside `templates/partials/layout.ejs` to one static HTML file a page and language,
+ * `<language>/<page>.html`.
  *
- * Templates see the string catalogue (`t`), the icon reader (`icon`) and the page's own table row (`page`), nothing else:
- * no user data exists at build time. Not for rendering anything at run time.
+ * Templates see their language's strings (`t`), the languages, the icon reader (`icon`) and the page's own table row (`page`),
+ * nothing else: no user data exists at build time. Not for rendering anything at run time.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -10,7 +11,7 @@ import path from 'node:path';
 
 import ejs from 'ejs';
 
-import { t } from '../src/strings/index.js';
+import { translator } from '../src/strings/translator.js';
 
 const iconFolder = 'node_modules/bootstrap-icons/icons';
 
@@ -21,9 +22,9 @@ function iconReader(root) {
       .trim();
 }
 
-function pageRender({ root, page, pages }) {
+function pageRender({ root, page, pages, catalogue, languages }) {
   const templates = path.join(root, 'templates');
-  const locals = { t, page, pages, icon: iconReader(root) };
+  const locals = { t: translator(catalogue).t, page, pages, languages, icon: iconReader(root) };
   const render = (file, extra) => {
     const filename = path.join(templates, file);
     return ejs.render(readFileSync(filename, 'utf8'), { ...locals, ...extra }, { filename, rmWhitespace: true });
@@ -31,37 +32,60 @@ function pageRender({ root, page, pages }) {
   return render('partials/layout.ejs', { body: render(`${page.name}.ejs`, {}) });
 }
 
-/** `blocking`: a classic script copied beside the bundles and loaded before first paint, so that the theme never flashes. */
-export function ejsPages({ pages, blocking }) {
+const digestOf = (source) => createHash('sha256').update(source).digest('hex').slice(0, 8);
+
+/** The script that hands a page its words: { fileName, source }. */
+function wordsScript(code, catalogue) {
+  const source = `globalThis.mammoserveWords=${JSON.stringify(catalogue)};`;
+  return { fileName: `static/words-${code}-${digestOf(source)}.js`, source };
+}
+
+/**
+ * `catalogues`: the words by language; `languages`: their codes and names, for the picker.
+ * `blocking`: a classic script copied beside the bundles and loaded before first paint, so that the theme never flashes.
+ */
+export function ejsPages({ pages, languages, catalogues, blocking }) {
   let root = '';
-  let blockingName = '';
-  let blockingSource = '';
-  const pageOf = (id) => pages.find((page) => id === path.join(root, `${page.name}.html`));
+  let boot = null;
+  const words = Object.fromEntries(
+    Object.entries(catalogues).map(([code, catalogue]) => [code, wordsScript(code, catalogue)]),
+  );
+  const files = Object.keys(catalogues).flatMap((code) =>
+    pages.map((page) => ({ code, page, name: `${code}/${page.name}.html` })),
+  );
+  const fileOf = (id) => files.find(({ name }) => id === path.join(root, name));
+  const script = ({ fileName }, attrs = {}) => ({
+    tag: 'script',
+    attrs: { ...attrs, src: `/${fileName}` },
+    injectTo: 'head-prepend',
+  });
   return {
     name: 'mammoserve-ejs-pages',
     enforce: 'pre',
     config() {
-      return { build: { rollupOptions: { input: pages.map((page) => path.resolve(`${page.name}.html`)) } } };
+      return { build: { rollupOptions: { input: files.map(({ name }) => path.resolve(name)) } } };
     },
     configResolved(config) {
       root = config.root;
-      blockingSource = readFileSync(path.join(root, blocking), 'utf8');
-      const digest = createHash('sha256').update(blockingSource).digest('hex').slice(0, 8);
-      blockingName = `static/${path.basename(blocking, '.js')}-${digest}.js`;
+      const source = readFileSync(path.join(root, blocking), 'utf8');
+      boot = { fileName: `static/${path.basename(blocking, '.js')}-${digestOf(source)}.js`, source };
     },
     resolveId(id) {
-      return pageOf(id) ? id : null;
+      return fileOf(id) ? id : null;
     },
     load(id) {
-      const page = pageOf(id);
-      return page ? pageRender({ root, page, pages }) : null;
+      const file = fileOf(id);
+      return file ? pageRender({ root, page: file.page, pages, languages, catalogue: catalogues[file.code] }) : null;
     },
     transformIndexHtml: {
       order: 'post',
-      handler: () => [{ tag: 'script', attrs: { src: `/${blockingName}` }, injectTo: 'head-prepend' }],
+      // deferred scripts and modules run in the order of the page, so the words are there before any module asks
+      handler: (_html, { filename }) => [script(boot), script(words[fileOf(filename).code], { defer: true })],
     },
     generateBundle() {
-      this.emitFile({ type: 'asset', fileName: blockingName, source: blockingSource });
+      for (const { fileName, source } of [boot, ...Object.values(words)]) {
+        this.emitFile({ type: 'asset', fileName, source });
+      }
     },
   };
 }

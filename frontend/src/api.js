@@ -1,6 +1,7 @@
 /**
  * The client of /api/v1: same-origin session, CSRF, problem+json errors, ETags. Not for retrying: that is polling.js.
  */
+import { answerParse, english } from './server-words.js';
 import { t } from './strings/index.js';
 
 const base = '/api/v1';
@@ -10,19 +11,34 @@ let passwordWantedHandler = () => {};
 
 /** An error the server explained (problem+json), or the nearest thing to it when it did not. */
 export class ApiProblem extends Error {
-  constructor({ status, code, title, detail, action, errors, retryAfterSeconds }) {
+  /** `english`: which of `title`, `detail` and `action` are the server's English on a page of another language. */
+  constructor({ status, code, title, detail, action, errors, retryAfterSeconds, english: left = [] }) {
     super(title);
     this.name = 'ApiProblem';
-    Object.assign(this, { status, code, title, detail, action, errors: errorsRead(errors), retryAfterSeconds });
+    Object.assign(this, {
+      status,
+      code,
+      title,
+      detail,
+      action,
+      errors: errorsRead(errors),
+      retryAfterSeconds,
+      english: left,
+    });
   }
 
-  /** Everything a person should read, without saying the same thing twice. */
+  /** Everything a person should read, without saying the same thing twice: each a child for `h`, the server's English marked. */
   get sentences() {
-    const fields = this.errors.map(({ field, fileIndex, message }) => {
+    const saidOf = (name) => [this[name], this.english.includes(name) ? english(this[name]) : this[name]];
+    const fields = this.errors.map(({ field, fileIndex, message, aside, english: left }) => {
       const place = fileIndex === null ? field : t('errors.fileNumber', { n: fileIndex + 1 });
-      return place ? `${place}: ${message}` : message;
+      const at = place ? `${place}: ` : '';
+      const whole = `${at}${message}${aside}`;
+      const said = left ? english(message) : message;
+      return [whole, said === message && !aside ? whole : [at, said, english(aside)]];
     });
-    return [...new Set([this.detail, ...fields, this.action].filter(Boolean))];
+    const all = [saidOf('detail'), ...fields, saidOf('action')].filter(([text]) => text);
+    return [...new Map(all).values()];
   }
 }
 
@@ -38,12 +54,14 @@ function errorsRead(errors) {
       );
   return listed
     .filter((entry) => entry !== null && typeof entry === 'object')
-    .map(({ field, file, index, message }) => {
+    .map(({ field, file, index, message, aside = '', english: left = false }) => {
       const at = /^files?[.[](\d+)/.exec(field ?? '')?.[1] ?? index ?? file;
       return {
         field: field ?? '',
         fileIndex: /^\d+$/.test(at ?? '') ? Number(at) : null,
         message: String(message ?? ''),
+        aside,
+        english: left,
       };
     })
     .filter(({ message }) => message);
@@ -92,6 +110,7 @@ export function problemFrom({ status, body, retryAfterSeconds = null }) {
     action: known.action ?? '',
     errors: known.errors,
     retryAfterSeconds,
+    english: known.english,
   });
 }
 
@@ -102,7 +121,7 @@ export function csrfRead() {
 
 function jsonParse(text) {
   try {
-    return JSON.parse(text);
+    return answerParse(text);
   } catch {
     return null; // the caller reports the status; a proxy's HTML page carries nothing worth showing
   }

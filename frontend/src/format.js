@@ -1,4 +1,4 @@
-/** Numbers, times and sizes as people read them. Pure; the clock is handed in. */
+/** Numbers, times and sizes as people read them in this page's language. Pure; the clock is handed in. */
 import { locale, t } from './strings/index.js';
 
 const percentFormat = new Intl.NumberFormat(locale, {
@@ -6,6 +6,7 @@ const percentFormat = new Intl.NumberFormat(locale, {
   minimumFractionDigits: 1,
   maximumFractionDigits: 1,
 });
+const shareFormat = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 4 });
 const countFormat = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const relativeFormat = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
 const dateFormat = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
@@ -18,13 +19,25 @@ export function percent(value) {
   return percentFormat.format(value);
 }
 
+/** A share in [0, 1] as a percentage with no more digits than it has: 0 is “0%”, 0.125 is “12.5%”. For ends and ticks of scales. */
+export const share = (value) => shareFormat.format(value);
+
+/** A number with exactly so many decimals, without thousands apart. */
+export const decimal = (value, digits) =>
+  value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+
+const shortened = (value, options) => value.toLocaleString(locale, { ...options, useGrouping: false });
+
 /** A raw number with three significant digits. */
 export function significant(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return t('common.none');
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size < 1e-4 || size >= 1e5) return value.toExponential(digits - 1);
-  return String(Number(value.toPrecision(digits)));
+  if (size < 1e-4 || size >= 1e5) {
+    const [digitsOf, exponent] = value.toExponential(digits - 1).split('e');
+    return `${decimal(Number(digitsOf), digits - 1)}e${exponent}`;
+  }
+  return shortened(value, { maximumSignificantDigits: digits });
 }
 
 /** A whole number with thousands apart: 12,340. */
@@ -43,7 +56,7 @@ export function area(value) {
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return t('common.none');
   if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))}\u00a0ms`;
-  if (seconds < 10) return `${Number(seconds.toFixed(1))}\u00a0s`;
+  if (seconds < 10) return `${shortened(seconds, { maximumFractionDigits: 1 })}\u00a0s`;
   if (seconds < 90) return `${Math.round(seconds)}\u00a0s`;
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return `${minutes}\u00a0min`;
@@ -84,7 +97,7 @@ export function bytes(count) {
     value /= 1000;
     unit += 1;
   }
-  return `${unit === 0 ? value : Number(value.toFixed(value < 10 ? 1 : 0))} ${units[unit]}`;
+  return `${shortened(value, { maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 })} ${units[unit]}`;
 }
 
 /** The first twelve digits of “sha256:…”: enough to tell packages apart on a page; the whole stands in its title. */

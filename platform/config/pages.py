@@ -1,4 +1,5 @@
-"""The pages: static HTML from the front end's build, the same for everyone; what a person may see the API decides.
+"""The pages: static HTML from the front end's build, the same for everyone who reads its language; what a person may see the
+API decides.
 
 A page checks only that somebody is signed in and, where needed, is an administrator. It renders nothing, so it can leak nothing.
 """
@@ -24,9 +25,10 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from accounts.models import Role, User
 from common import problems
 from common.problems import Problem, problem_response
+from config.languages import page_language
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=64)
 def _page_read(path: Path, modified_ns: int) -> tuple[bytes, str]:
     """A page's bytes and strong ETag; read again when the build replaces the file."""
     content = path.read_bytes()
@@ -34,7 +36,7 @@ def _page_read(path: Path, modified_ns: int) -> tuple[bytes, str]:
 
 
 class _Page(View):
-    """One file of frontend/dist at one clean address."""
+    """One file of frontend/dist, in the reader's language, at one clean address."""
 
     http_method_names = ["get", "head"]
     file_name: ClassVar[str]
@@ -53,7 +55,8 @@ class _Page(View):
         if self.needs_login and not request.user.is_authenticated:
             return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}")
         allowed = not self.for_administrators or (isinstance(request.user, User) and request.user.role == Role.ADMINISTRATOR)
-        path = settings.FRONTEND_DIST / (self.file_name if allowed else "forbidden.html")
+        language = page_language(request)
+        path = settings.FRONTEND_DIST / language / (self.file_name if allowed else "forbidden.html")
         try:
             content, etag = _page_read(path, path.stat().st_mtime_ns)
         except FileNotFoundError:
@@ -74,7 +77,8 @@ class _Page(View):
             response = HttpResponse(content, content_type="text/html; charset=utf-8", status=200 if allowed else 403)
         response["ETag"] = etag
         response["Cache-Control"] = "private, no-cache"
-        patch_vary_headers(response, ["Cookie"])
+        response["Content-Language"] = language
+        patch_vary_headers(response, ["Accept-Language", "Cookie"])
         return response
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 from inference_worker.contract.failures import CATALOGUE
 from model_registry.phantom import PhantomView
@@ -194,6 +194,20 @@ def test_the_opacity_slider_fades_and_the_switch_removes_the_heatmap(
     assert watched.complaints == []
 
 
+def slice_refused(page: Page, view: Path, path: Path) -> Locator:
+    """Send the view as if it were a slice of a CT; returns where the refusal is shown."""
+    foreign = pydicom.dcmread(view)
+    foreign.Modality = "CT"
+    foreign.SOPClassUID = foreign.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
+    foreign.save_as(path)
+    page.goto("/upload")
+    page.locator("#picker").set_input_files(str(path))
+    page.locator("#submit").click()
+    problem = page.locator("#studies .study-group__state")
+    expect(problem).to_be_visible()
+    return problem
+
+
 def test_the_worklist_shows_the_job_and_a_refused_file_shows_the_servers_reason(
     watched: Watched, stack: Stack, tmp_path: Path, four_views: list[Path]
 ) -> None:
@@ -202,15 +216,7 @@ def test_the_worklist_shows_the_job_and_a_refused_file_shows_the_servers_reason(
     page.goto("/")
     expect(page.get_by_text("browser-worklist").first).to_be_visible()
 
-    foreign = pydicom.dcmread(four_views[0])
-    foreign.Modality = "CT"
-    foreign.SOPClassUID = foreign.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
-    foreign.save_as(tmp_path / "slice.dcm")
-    page.goto("/upload")
-    page.locator("#picker").set_input_files(str(tmp_path / "slice.dcm"))
-    page.locator("#submit").click()
-    problem = page.locator("#studies .study-group__state")
-    expect(problem).to_be_visible()
+    problem = slice_refused(page, four_views[0], tmp_path / "slice.dcm")
     expect(problem).to_contain_text(CATALOGUE["input:not_mammography"].message)
     expect(problem).to_contain_text(CATALOGUE["input:not_mammography"].action)
     # The browser itself reports the 4xx; the pages add nothing of their own.
@@ -410,3 +416,85 @@ def test_no_page_has_a_violation_that_axe_can_find(
         found[name] = axe_violations(page)
     context.close()
     assert {name: violations for name, violations in found.items() if violations} == {}
+
+
+# ── Spanish ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+#: Some of them would be on a page where a string had been left in English.
+ENGLISH = re.compile(
+    r"\b(suspicion|threshold|views?|breasts?|heatmap|worklist|queue|stud(?:y|ies)|search|loading|failed|done|cancel|retry|waiting"
+    r"|batch(?:es)?|workers?|storage|results?|opacity|numbers|download|research|sign|choose|priority|the|and|of)\b",
+    re.I,
+)
+WORDS_SEEN = """() => [document.body.innerText, document.title, ...[...document.querySelectorAll(
+  '[aria-label], [title], [placeholder], [alt]'
+)].flatMap((node) => ['aria-label', 'title', 'placeholder', 'alt'].map((name) => node.getAttribute(name) ?? ''))].join('\\n')"""
+
+
+def package_words(result: dict[str, Any]) -> list[str]:
+    """What a package says of itself, which nobody translates."""
+    use = result["intended_use"]
+    return [use["statement"], *use["not_validated"], result["package"]["title"], result["suspicion"]["operating_point"] or ""]
+
+
+def english_left(page: Page, own: list[str]) -> list[str]:
+    """Lines of the page, and of what is read out of it, that hold an English word."""
+    text = str(page.evaluate(WORDS_SEEN))
+    for words in filter(None, own):
+        text = text.replace(words, "")
+    text = re.sub(r"\w+(?:-\w+)+", "", text)  # ids of studies, names of packages
+    return [line for line in text.splitlines() if ENGLISH.search(line)]
+
+
+def test_the_pages_are_whole_in_spanish(
+    browser: Browser, stack: Stack, four_views: list[Path], finished_job: str, tmp_path: Path
+) -> None:
+    context = browser.new_context(
+        base_url=stack.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce", bypass_csp=True, locale="en-GB"
+    )
+    watched = Watched(context, stack)
+    page = sign_in(watched, stack)
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    result = stack.client.get(f"/api/v1/jobs/{finished_job}/result").json()
+    page.goto("/?status=SUCCEEDED#rows")
+    expect(page.locator("#rows tr[data-id]").first).to_be_visible()
+    address = page.url
+
+    # By the keyboard alone; the same page comes back.
+    page.locator("#account-toggle").press("Enter")
+    page.get_by_role("button", name="Español").press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    expect(page.locator("#rows tr[data-id]").first).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Lista de trabajo")
+    expect(page.get_by_text("Solo para investigación").first).to_be_visible()
+    own = package_words(result) + [batch["name"] for batch in stack.client.get("/api/v1/batches").json()["results"]]
+    violations: dict[str, list[str]] = {}
+    english: dict[str, list[str]] = {}
+    assert page.url == address
+
+    def look(name: str) -> None:
+        if AXE.is_file():
+            violations[name] = axe_violations(page)
+        english[name] = english_left(page, own)
+
+    page.locator("#account-toggle").click()
+    look("worklist")
+    page.goto("/upload")
+    page.locator("#picker").set_input_files([str(four_views[0]), str(four_views[3])])
+    expect(page.locator("#studies .file-list canvas")).to_have_count(2)
+    look("upload")
+    page.goto(f"/jobs/{finished_job}")
+    expect(page.locator("#job-result .viewer")).to_be_visible()
+    look("result")
+    for name, heading in {"batches": "Lotes", "quarantine": "Cuarentena", "operations": "Operación"}.items():
+        page.goto(f"/{name}")
+        expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+        expect(page.locator("#content, #main").first).not_to_have_attribute("aria-busy", "true")
+        look(name)
+
+    # A refusal of the server is told by its code.
+    expect(slice_refused(page, four_views[0], tmp_path / "slice.dcm")).to_contain_text("no es una imagen de mamografía.")
+    context.close()
+    assert {name: found for name, found in violations.items() if found} == {}
+    assert {name: lines for name, lines in english.items() if lines} == {}
+    assert [complaint for complaint in watched.complaints if "status of 4" not in complaint] == []

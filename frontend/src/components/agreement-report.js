@@ -1,6 +1,6 @@
 /** How a candidate agrees with what serves, in figures, charts and the cases that disagree most. Shows; computes nothing. */
 import { h, visuallyHidden } from '../dom.js';
-import { count, duration, percent, significant } from '../format.js';
+import { count, decimal, duration, percent, significant } from '../format.js';
 import { jobPath, jobsComparePath } from '../navigation.js';
 import { plural, t } from '../strings/index.js';
 import { axisPercent, barChart } from './charts.js';
@@ -31,7 +31,7 @@ function headTiles(report) {
     tile(t('agreement.assessment'), percent(report.assessment_agreement)),
     tile(
       t('agreement.correlation'),
-      none(report.suspicion_correlation) ? t('common.none') : report.suspicion_correlation.toFixed(3),
+      none(report.suspicion_correlation) ? t('common.none') : decimal(report.suspicion_correlation, 3),
       t('agreement.correlationHint'),
     ),
   );
@@ -96,7 +96,7 @@ function suspicionPanel({ suspicion, paired }) {
     barChart({
       title: t('agreement.suspicionChart'),
       xName: t('result.suspicion'),
-      labels: suspicion.primary.counts.map((_, index) => (index / bins).toFixed(2)),
+      labels: suspicion.primary.counts.map((_, index) => decimal(index / bins, 2)),
       format: percent,
       axis: axisPercent,
       series: ['primary', 'candidate'].map((side) => ({

@@ -2,12 +2,12 @@
 import { h } from '../dom.js';
 import { digestShort } from '../format.js';
 import { modelPath } from '../navigation.js';
+import { fieldWords } from '../server-words.js';
 import { t } from '../strings/index.js';
 
 const digest = /^sha256:[0-9a-f]{64}$/;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const packages = new Set(['from', 'to', 'package', 'candidate']);
-const words = (name) => name.replaceAll('_', ' ');
 
 function valueNode(name, value) {
   if (digest.test(value)) {
@@ -17,8 +17,12 @@ function valueNode(name, value) {
   if (uuid.test(value)) return h('code', { title: value }, value.slice(0, 8));
   if (Array.isArray(value)) return value.length ? value.join(', ') : t('common.none');
   if (value !== null && typeof value === 'object') {
-    const inner = Object.entries(value).map(([key, one]) => `${words(key)} ${JSON.stringify(one)}`);
-    return inner.length ? inner.join(', ') : t('common.none');
+    const inner = Object.entries(value).map(([key, one], index) => [
+      index > 0 && ', ',
+      fieldWords(key),
+      ` ${JSON.stringify(one)}`,
+    ]);
+    return inner.length ? inner : t('common.none');
   }
   return String(value);
 }
@@ -52,7 +56,7 @@ export function auditDetail(detail) {
       h(
         'p',
         {},
-        facts.map(([name, value], index) => [index > 0 && ' · ', `${words(name)} `, valueNode(name, value)]),
+        facts.map(([name, value], index) => [index > 0 && ' · ', fieldWords(name), ' ', valueNode(name, value)]),
       ),
   );
 }

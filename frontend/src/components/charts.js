@@ -3,6 +3,7 @@
  * Series differ by line and mark as well as by colour. Draws what it is given: no statistics here.
  */
 import { h, svg } from '../dom.js';
+import { share } from '../format.js';
 import { t } from '../strings/index.js';
 import { dataTable } from './registry-page.js';
 
@@ -200,4 +201,4 @@ export const lineChart = (options) => chart({ ...options, kind: 'lines' });
 export const barChart = (options) => chart({ ...options, kind: 'bars' });
 
 /** A share beside an axis: “5%”, “2.5%”. */
-export const axisPercent = (share) => `${Number((share * 100).toPrecision(6))}%`;
+export const axisPercent = share;

@@ -1,6 +1,7 @@
 /** What a worker found when it proved a package: every item with its verdict, figures on demand, and how fast it is. */
 import { h } from '../dom.js';
 import { bytes, dateTime, duration, significant } from '../format.js';
+import { english, fieldWords } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { barChart } from './charts.js';
 import { icon } from './icons.js';
@@ -29,19 +30,19 @@ function itemNode(item) {
     h(
       'span',
       { className: 'check-item__title' },
-      item.title || tOr(`checks.items.${item.name}`, item.name.replaceAll('_', ' ')),
+      tOr(`checks.items.${item.name}`, item.title || item.name.replaceAll('_', ' ')),
     ),
     h('span', { className: 'check-item__seconds' }, duration(item.seconds)),
   ];
   const more = [
     item.failure && h('p', {}, `${item.failure.message} ${item.failure.action}`),
-    item.detail && h('p', { className: 'muted' }, item.detail),
+    item.detail && h('p', { className: 'muted' }, english(item.detail)),
     item.code && h('p', {}, `${t('common.code')} `, h('code', {}, item.code)),
     figures.length > 0 &&
       h(
         'dl',
         { className: 'facts facts--stack' },
-        figures.map(([name, value]) => fact(name.replaceAll('_', ' '), valueWords(value))),
+        figures.map(([name, value]) => fact(fieldWords(name), valueWords(value))),
       ),
   ].filter(Boolean);
   return h(

@@ -4,6 +4,7 @@ import Dropdown from 'bootstrap/js/dist/dropdown.js';
 
 import { api, onPasswordWanted, onUnauthenticated } from '../api.js';
 import { byId, textSet } from '../dom.js';
+import { languagePickerAttach } from '../language.js';
 import { loginPath, passwordPath } from '../navigation.js';
 import { administersEverySite, isAdministrator } from '../rights.js';
 import { t } from '../strings/index.js';
@@ -55,6 +56,7 @@ export async function chromeStart() {
   onUnauthenticated(toLogin);
   onPasswordWanted(() => location.assign(passwordPath(location)));
   themeSwitchAttach(byId('theme-switch'));
+  languagePickerAttach();
   Dropdown.getOrCreateInstance(byId('account-toggle'));
   const menu = byId('menu');
   byId('menu-toggle').addEventListener('click', () => Collapse.getOrCreateInstance(menu, { toggle: false }).toggle());

@@ -1,5 +1,6 @@
-/** Why a job failed, in the server's words, and what to do about it. */
+/** Why a job failed, and what to do about it. */
 import { h } from '../dom.js';
+import { english } from '../server-words.js';
 import { t } from '../strings/index.js';
 import { icon } from './icons.js';
 
@@ -22,7 +23,7 @@ export function failureCard(failure, { retry = null } = {}) {
         { className: 'state-card__code' },
         `${t('common.code')} `,
         h('code', {}, failure.code),
-        failure.detail && [h('br'), `${t('job.detail')}: `, h('code', {}, failure.detail)],
+        failure.detail && [h('br'), `${t('job.detail')}: `, h('code', {}, english(failure.detail))],
       ),
       retry &&
         h(

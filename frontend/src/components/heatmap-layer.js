@@ -5,6 +5,7 @@
 import { artifactUrl } from '../api.js';
 import { h, styleSet } from '../dom.js';
 import { percent, significant } from '../format.js';
+import { scalingWords } from '../server-words.js';
 import { t } from '../strings/index.js';
 import { icon } from './icons.js';
 
@@ -43,8 +44,6 @@ export function heatmapWords(image, target) {
   if (kind === 'zero') {
     return [h('p', { className: 'map-words map-words--zero' }, icon('info'), t('result.mapZero', { target: name }))];
   }
-  const scaling =
-    map.scaling_text ?? t(map.scaling === 'package_reference' ? 'result.scalingPackage' : 'result.scalingImage');
   const strength = map.scaling_text ? '' : t('result.mapWeak', { percent: percent(reach) });
   const beyond = kind === 'saturated' ? t('result.mapSaturated') : '';
   return [
@@ -59,7 +58,11 @@ export function heatmapWords(image, target) {
       ),
       ` ${t('result.scaleBlank')}`,
     ),
-    h('p', { className: 'map-words map-words--small' }, [scaling, beyond || strength].filter(Boolean).join(' ')),
+    h(
+      'p',
+      { className: 'map-words map-words--small' },
+      [scalingWords(map), beyond || strength].filter(Boolean).join(' '),
+    ),
   ];
 }
 

@@ -3,7 +3,8 @@
  * figures beside a mask. Counted by the worker; nothing is measured here.
  */
 import { h, styleSet } from '../dom.js';
-import { area, count, percent } from '../format.js';
+import { area, count, percent, share } from '../format.js';
+import { segmentationWords } from '../server-words.js';
 import { t } from '../strings/index.js';
 import { icon } from './icons.js';
 
@@ -15,13 +16,13 @@ export const segmentationOf = (image, target) => image.segmentations?.find((one)
 
 /** From 0 to 100 % with a tick where the outline runs and a mark at this mask's highest probability. */
 function probabilityBar({ threshold, maximum_probability: maximum }) {
-  const at = (className, share) => styleSet(h('span', { className }), { left: `${100 * share}%` });
+  const at = (className, place) => styleSet(h('span', { className }), { left: `${100 * place}%` });
   return h(
     'span',
     { className: 'scale', 'aria-hidden': 'true' },
-    h('span', { className: 'scale__end' }, '0%'),
+    h('span', { className: 'scale__end' }, share(0)),
     h('span', { className: 'scale__bar' }, at('scale__outline', threshold), at('scale__mark', maximum)),
-    h('span', { className: 'scale__end' }, '100%'),
+    h('span', { className: 'scale__end' }, share(1)),
   );
 }
 
@@ -38,7 +39,10 @@ export function maskWords(image, target) {
   const found = segmentationOf(image, target);
   if (!found) return [h('p', { className: 'map-words' }, t('result.maskMissing', { target }))];
   if (found.regions === 0) {
-    return [probabilityBar(found), h('p', { className: 'map-words map-words--zero' }, icon('info'), found.text)];
+    return [
+      probabilityBar(found),
+      h('p', { className: 'map-words map-words--zero' }, icon('info'), segmentationWords(found)),
+    ];
   }
   return [
     probabilityBar(found),
@@ -49,7 +53,7 @@ export function maskWords(image, target) {
       figure(t('result.regions'), count(found.regions)),
       figure(t('result.highestProbability'), percent(found.maximum_probability)),
     ),
-    h('p', { className: 'map-words map-words--small' }, found.text),
+    h('p', { className: 'map-words map-words--small' }, segmentationWords(found)),
   ];
 }
 
@@ -58,9 +62,9 @@ export function maskLegend() {
   return h(
     'div',
     { className: 'viewer__legend', role: 'img', 'aria-label': t('result.maskLegend') },
-    h('span', {}, '0%'),
+    h('span', {}, share(0)),
     h('span', { className: 'scale__bar' }),
-    h('span', {}, '100%'),
+    h('span', {}, share(1)),
     h('span', { className: 'viewer__outline-key' }),
     h('span', {}, t('result.outlineKey')),
   );

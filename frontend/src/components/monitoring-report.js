@@ -1,7 +1,8 @@
 /** How a deployment does over a window: volume, failures, latency, scores, drift. Bands and words come with the figures; nothing is guessed. */
 import { h } from '../dom.js';
-import { count, duration, percent } from '../format.js';
+import { count, decimal, duration, percent } from '../format.js';
 import { modelPath } from '../navigation.js';
+import { alertNode } from '../server-words.js';
 import { t } from '../strings/index.js';
 import { axisPercent, barChart, lineChart } from './charts.js';
 import { badge } from './package-parts.js';
@@ -64,7 +65,7 @@ function driftNode(name, drift) {
   const value =
     drift.psi === null
       ? t('monitoring.tooFew', { cases: count(drift.cases), needed: count(drift.needed) })
-      : t('monitoring.psi', { value: drift.psi.toFixed(3), cases: count(drift.cases) });
+      : t('monitoring.psi', { value: decimal(drift.psi, 3), cases: count(drift.cases) });
   return h(
     'li',
     { className: 'drift' },
@@ -102,7 +103,7 @@ function scoresPanel({ totals, reference }) {
     barChart({
       title: t('monitoring.scoresChart'),
       xName: t('result.suspicion'),
-      labels: Array.from({ length: bins }, (_, index) => (index / bins).toFixed(2)),
+      labels: Array.from({ length: bins }, (_, index) => decimal(index / bins, 2)),
       format: percent,
       axis: axisPercent,
       series: [
@@ -235,7 +236,7 @@ export function alertsPanel(alerts, { onAcknowledge, timeNode }) {
       h(
         'div',
         { className: 'alert-row__body' },
-        h('p', {}, alert.message),
+        h('p', {}, alertNode(alert)),
         h(
           'p',
           { className: 'muted' },
@@ -253,7 +254,7 @@ export function alertsPanel(alerts, { onAcknowledge, timeNode }) {
           'button',
           { type: 'button', className: 'btn btn-sm btn-outline-secondary', onClick: () => onAcknowledge(alert) },
           t('monitoring.acknowledge'),
-          h('span', { className: 'visually-hidden' }, `: ${alert.message}`),
+          h('span', { className: 'visually-hidden' }, ': ', alertNode(alert)),
         ),
     );
   return panel(

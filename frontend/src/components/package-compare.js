@@ -1,6 +1,7 @@
 /** Two packages side by side: warnings first, then every section; what differs is marked by a word, not by colour alone. */
 import { h } from '../dom.js';
 import { digestShort, significant } from '../format.js';
+import { english, fieldWords } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
 import { callout, dataTable } from './registry-page.js';
@@ -8,8 +9,10 @@ import { callout, dataTable } from './registry-page.js';
 const isDigest = (value) => typeof value === 'string' && /^(sha256:)?[0-9a-f]{64}$/.test(value);
 
 /** Names of the manifest as words; paths of files and names of figures stay as they are. */
-const fieldWords = ({ name }, field) =>
-  name === 'files' || name === 'metrics' ? field : field.replaceAll('_', ' ').replaceAll('.', ' › ');
+const nameOf = ({ name }, field) =>
+  name === 'files' || name === 'metrics'
+    ? field
+    : field.split('.').flatMap((part, index) => [index > 0 && ' › ', fieldWords(part)]);
 
 function valueNode(value) {
   if (value === null || value === undefined || value === '') return t('common.none');
@@ -53,7 +56,7 @@ function sectionNode(section, columns, onlyDifferent, keepSame) {
         rows: rows.map((row) => ({
           className: row.same || onlyDifferent ? null : 'compare__row--different',
           of: [
-            fieldWords(section, row.field),
+            nameOf(section, row.field),
             valueNode(row.left),
             valueNode(row.right),
             ...(onlyDifferent ? [] : [mark(row.same)]),
@@ -64,7 +67,8 @@ function sectionNode(section, columns, onlyDifferent, keepSame) {
 }
 
 /** The warnings of a comparison, loud: a changed label order changes what every score means. */
-export const compareWarnings = ({ warnings }) => warnings.map((text) => callout({ tone: 'warning', title: text }));
+export const compareWarnings = ({ warnings }) =>
+  warnings.map((text) => callout({ tone: 'warning', title: english(text) }));
 
 /** `columns`: what the two sides are called; `keepSame`: sections without a difference stay, as one line. */
 export function compareSections(comparison, { columns, onlyDifferent = false, keepSame = false }) {

@@ -1,8 +1,9 @@
 /** A package's manifest and files for reading: preparation of images, suspicion, intended use, provenance. Pure; says only what is declared. */
 import { artifactUrl } from '../api.js';
 import { h } from '../dom.js';
-import { bytes, count, digestShort, percent } from '../format.js';
+import { bytes, count, decimal, digestShort, percent } from '../format.js';
 import { registryUrl } from '../registry-api.js';
+import { fieldWords } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { markdownNodes } from './markdown.js';
 import { metricWords } from './package-parts.js';
@@ -32,9 +33,11 @@ export function preprocessingList(profile) {
         h(
           'span',
           { className: 'muted' },
-          Object.entries(settings)
-            .map(([name, value]) => `${name.replaceAll('_', ' ')} ${settingWords(value)}`)
-            .join(' · '),
+          Object.entries(settings).map(([name, value], index) => [
+            index > 0 && ' · ',
+            fieldWords(name),
+            ` ${settingWords(value)}`,
+          ]),
         ),
       ),
     ),
@@ -70,7 +73,7 @@ export function answerPanel(manifest) {
           suspicion.operating_point && h('p', { className: 'summary__hint' }, suspicion.operating_point),
         ),
       calibration &&
-        fact(t('models.calibration'), t('models.temperature', { value: calibration.temperature.toFixed(3) })),
+        fact(t('models.calibration'), t('models.temperature', { value: decimal(calibration.temperature, 3) })),
       explanation && fact(t('models.maps'), `${explanation.method}: ${explanation.targets.join(', ')}`),
       aggregation &&
         fact(

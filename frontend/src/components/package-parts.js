@@ -1,6 +1,6 @@
 /** The parts by which a package is known everywhere: name, validation, places, figures, classes. */
 import { h } from '../dom.js';
-import { digestShort, significant } from '../format.js';
+import { decimal, digestShort, significant } from '../format.js';
 import { modelPath } from '../navigation.js';
 import { t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
@@ -66,7 +66,7 @@ export function classList(classes) {
 
 /** A figure as people read it: shares as they stand, with their interval where one was measured. */
 export function metricWords({ value, low, high }) {
-  const digits = (number) => (Math.abs(number) <= 1 ? number.toFixed(3) : significant(number));
+  const digits = (number) => (Math.abs(number) <= 1 ? decimal(number, 3) : significant(number));
   const interval = low === null || low === undefined || high === null || high === undefined;
   return interval ? digits(value) : `${digits(value)} (${digits(low)}–${digits(high)})`;
 }
@@ -86,13 +86,13 @@ export function metricTiles(metrics, atMost = 4) {
           h(
             'dd',
             {},
-            Math.abs(metric.value) <= 1 ? metric.value.toFixed(3) : significant(metric.value),
+            Math.abs(metric.value) <= 1 ? decimal(metric.value, 3) : significant(metric.value),
             typeof metric.low === 'number' &&
               typeof metric.high === 'number' &&
               h(
                 'span',
                 { className: 'metric-tile__interval' },
-                t('models.interval', { low: metric.low.toFixed(3), high: metric.high.toFixed(3) }),
+                t('models.interval', { low: decimal(metric.low, 3), high: decimal(metric.high, 3) }),
               ),
           ),
         ),

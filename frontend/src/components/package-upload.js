@@ -4,6 +4,7 @@ import { h, textSet } from '../dom.js';
 import { bytes } from '../format.js';
 import { modelPath } from '../navigation.js';
 import { pollingCreate } from '../polling.js';
+import { english } from '../server-words.js';
 import { t } from '../strings/index.js';
 import { checkProgress } from './check-report.js';
 import { problemNode } from './form-dialog.js';
@@ -60,7 +61,7 @@ export function uploadCard({ name, size, onInstalled }) {
 
   function refusedShow(failure) {
     status.replaceChildren(badge('bad', 'xCircle', t('models.uploadStates.REFUSED')));
-    const sentences = failure.sentences ?? [failure.message, failure.action, failure.detail].filter(Boolean);
+    const sentences = failure.sentences ?? [failure.message, failure.action, english(failure.detail)].filter(Boolean);
     body.replaceChildren(problemNode({ title: failure.title, sentences, code: failure.code }));
   }
 

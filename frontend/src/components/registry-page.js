@@ -45,7 +45,7 @@ export function problemShow(problem, { again = null } = {}) {
   contentShow(
     emptyCard({
       title: problem.title ?? t('errors.crashTitle'),
-      text: (problem.sentences ?? [t('errors.crash')]).join(' '),
+      text: (problem.sentences ?? [t('errors.crash')]).flatMap((sentence) => [sentence, ' ']),
       action: again && button({ words: t('common.tryAgain'), look: 'primary', onClick: again }),
     }),
   );

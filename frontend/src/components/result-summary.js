@@ -1,7 +1,7 @@
 /** The judgement panel of a result: study ring, bars, breasts, what is not validated, cautions, the research notice. */
 import { h } from '../dom.js';
 import { percent } from '../format.js';
-import { t } from '../strings/index.js';
+import { t, tOr } from '../strings/index.js';
 import { certaintyRing } from './certainty-ring.js';
 import { classBars } from './class-bars.js';
 import { icon } from './icons.js';
@@ -153,7 +153,7 @@ export function resultSummary(result, { nameOf }) {
       'div',
       { className: 'research-box' },
       icon('warning'),
-      h('p', {}, result.disclaimer || `${t('disclaimer.badge')}. ${t('disclaimer.long')}`),
+      h('p', {}, tOr('server.disclaimer', result.disclaimer || `${t('disclaimer.badge')}. ${t('disclaimer.long')}`)),
     ),
   );
 }

@@ -1,6 +1,7 @@
 /** The way of a job: the steps ahead and behind while it is under way, and the history of what happened. */
 import { h } from '../dom.js';
 import { dateTime, duration } from '../format.js';
+import { english } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { stages } from './job-progress.js';
 import { icon } from './icons.js';
@@ -78,10 +79,10 @@ export function historyCard(events) {
               event.stage && tOr(`stage.${event.stage}`, event.stage),
               event.attempt && `${t('job.attempt')} ${event.attempt}`,
               event.actor,
-              typeof event.detail === 'string' ? event.detail : null,
+              typeof event.detail === 'string' ? english(event.detail) : null,
             ]
               .filter(Boolean)
-              .join(' · '),
+              .flatMap((part, index) => (index ? [' · ', part] : [part])),
           ),
         ),
       ),

@@ -2,6 +2,7 @@
 import { artifactUrl } from '../api.js';
 import { viewName } from '../dicom/hanging.js';
 import { h } from '../dom.js';
+import { measuringWords } from '../server-words.js';
 import { t } from '../strings/index.js';
 import { heatmapOf, heatmapWords } from './heatmap-layer.js';
 import { icon } from './icons.js';
@@ -113,7 +114,7 @@ export function viewCardCreate(image, result, { stage, actions }) {
     },
     linesShow(measured) {
       lengths.hidden = measured.length === 0;
-      lengths.textContent = `${t('viewer.measurements', { lengths: measured.join(', ') })} ${image.measuring_text ?? ''}`;
+      lengths.textContent = `${t('viewer.measurements', { lengths: measured.join(', ') })} ${measuringWords(image)}`;
     },
     stateShow(state) {
       const text = { preview: 'viewer.previewOnlyHint', failed: 'viewer.pixelsFailed' }[state];

@@ -2,6 +2,7 @@
 import { api } from '../api.js';
 import { crashReporterAttach } from '../components/chrome.js';
 import { byId, h, textSet } from '../dom.js';
+import { languagePickerAttach } from '../language.js';
 import { nextPath } from '../navigation.js';
 import { t } from '../strings/index.js';
 import { themeSwitchAttach } from '../theme.js';
@@ -58,6 +59,7 @@ function passwordShowAttach() {
 async function start() {
   crashReporterAttach();
   themeSwitchAttach(byId('theme-switch'));
+  languagePickerAttach();
   passwordShowAttach();
   form.addEventListener('submit', signIn);
   if (new URLSearchParams(location.search).has('expired')) {

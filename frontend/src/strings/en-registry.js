@@ -237,6 +237,8 @@ export const enRegistry = {
     emptyText: 'No change matches these filters.',
     actions: {
       package_upload: 'Upload of a file',
+      package_build: 'Build from an ONNX file asked for',
+      package_refused: 'File refused',
       package_install: 'Package installed',
       package_validate: 'Validation asked for',
       package_archive: 'Package archived',
@@ -254,6 +256,9 @@ export const enRegistry = {
       job_rerun: 'Jobs re-run',
       job_replay: 'Job replayed',
       alert_acknowledge: 'Alert acknowledged',
+      quarantine_release: 'Kept-aside item tried again',
+      quarantine_discard: 'Kept-aside item given up',
+      batch_results: 'Results of a batch fetched with identifiers',
       user_create: 'Person added',
       user_change: 'Role or access changed',
       user_reset_password: 'Password reset',

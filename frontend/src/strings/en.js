@@ -38,6 +38,7 @@ export const en = {
     account: 'Account',
     apiDocs: 'API documentation',
     signOut: 'Sign out',
+    language: 'Language',
     themeToDark: 'Switch to the dark reading-room theme',
     themeToLight: 'Switch to the light theme',
     version: 'Version {version}',

@@ -1,4 +1,5 @@
 /** Lengths on an image: in millimetres where it states a spacing, else in pixels. Pure. */
+import { decimal } from '../format.js';
 
 /** → { value, unit: 'mm' | 'px' }. `spacing`: [row, column] in mm or null. Points are { column, row }. */
 export function lengthOf(from, to, spacing) {
@@ -9,7 +10,7 @@ export function lengthOf(from, to, spacing) {
 }
 
 /** A tenth of a millimetre is what a reader can place; whole pixels. */
-export const lengthRound = ({ value, unit }) => (unit === 'mm' ? value.toFixed(1) : String(Math.round(value)));
+export const lengthRound = ({ value, unit }) => (unit === 'mm' ? decimal(value, 1) : String(Math.round(value)));
 
 /** A round length for the scale bar that is at most `room` CSS pixels: { value, unit, width }. `scale`: CSS pixels a column. */
 export function scaleBar({ scale, spacing, room }) {

@@ -3,7 +3,7 @@
  */
 import { viewName } from '../dicom/hanging.js';
 import { h, styleSet, svg, textSet } from '../dom.js';
-import { count } from '../format.js';
+import { count, decimal } from '../format.js';
 import { t } from '../strings/index.js';
 import { targetName } from '../components/heatmap-layer.js';
 import { isSegmentation } from '../components/mask.js';
@@ -96,7 +96,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
       value !== null && t('viewer.valueShort', { value: count(value) }),
       picture.isFull && t('viewer.windowShort', { centre: count(centre), width: count(width) }),
       picture.isFull && t('viewer.bitsShort', { bits: image.pixels.bits_stored }),
-      t('viewer.zoomShort', { percent: zoom < 0.1 ? (100 * zoom).toFixed(1) : Math.round(100 * zoom) }),
+      t('viewer.zoomShort', { percent: zoom < 0.1 ? decimal(100 * zoom, 1) : Math.round(100 * zoom) }),
     ];
     textSet(figures, parts.filter(Boolean).join('  '));
   }

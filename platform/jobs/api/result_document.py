@@ -58,6 +58,7 @@ def result_document(*, job: Job, result: Result, image_positions: dict[str, int]
                 "maps_from_source": image.get("maps_from_source") or None,
                 "pixels": _pixels(image.get("pixels"), url),
                 "pixel_spacing_mm": image.get("pixel_spacing_mm") or None,
+                "spacing_plane": image.get("spacing_plane"),
                 "measuring_text": measuring_text(image.get("spacing_plane")),
                 "patient_orientation": image.get("patient_orientation") or None,
                 "original_url": original_url(job.study_id, image["image_id"]),

@@ -280,6 +280,11 @@ class ResultImageSerializer(ScoredSerializer):
     pixel_spacing_mm = serializers.ListField(
         child=serializers.FloatField(), allow_null=True, help_text="(row, column) spacing of the original."
     )
+    spacing_plane = serializers.ChoiceField(
+        choices=["patient", "detector", "unstated"],
+        allow_null=True,
+        help_text="Where pixel_spacing_mm was measured; null where the image states no spacing.",
+    )
     measuring_text = serializers.CharField(help_text="What a length measured on this image rests on.")
     patient_orientation = serializers.ListField(
         child=serializers.CharField(), allow_null=True, help_text="Directions of rows and columns, as the header states them."

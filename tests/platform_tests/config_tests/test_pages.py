@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
+from config.languages import LANGUAGE_COOKIE, LANGUAGES
+
 PAGES = ["/", "/upload", f"/jobs/{uuid.UUID(int=7)}"]
 
 
 @pytest.fixture
 def dist(settings, tmp_path: Path) -> Path:
-    """A built front end of four tiny pages."""
-    for name in ("login", "index", "upload", "job"):
-        (tmp_path / f"{name}.html").write_text(f"<!doctype html><title>{name}</title>")
+    """A built front end of four tiny pages, which say their language only in Spanish."""
+    for language, mark in (("en", ""), ("es", ", en español")):
+        (tmp_path / language).mkdir()
+        for name in ("login", "index", "upload", "job", "forbidden"):
+            (tmp_path / language / f"{name}.html").write_text(f"<!doctype html><title>{name}{mark}</title>")
     settings.FRONTEND_DIST = tmp_path
     return tmp_path
 
@@ -51,9 +56,74 @@ def test_a_page_is_served_to_who_is_signed_in(client: Client, reader, dist, addr
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "language"),
+    [
+        (None, None, "en"),
+        (None, "es", "es"),
+        (None, "es-419,es;q=0.9,en;q=0.8", "es"),
+        (None, "fr-FR, fr;q=0.9, es;q=0.5, en;q=0.4", "es"),
+        (None, "en;q=0.4, es;q=0.5", "es"),
+        (None, "ES-mx", "es"),
+        (None, "de, it;q=0.7", "en"),
+        (None, "es;q=0", "en"),
+        (None, "*, es;q=0.1", "en"),
+        (None, "es;q=high", "en"),
+        (None, "es" * 5000, "en"),
+        (None, ", ,;;q=1\x00", "en"),
+        ("es", "en", "es"),
+        ("en", "es", "en"),
+        ("../es", None, "en"),
+        ("es/../../settings", "es", "es"),
+        ("", "es", "es"),
+        ("ES", None, "en"),
+    ],
+)
+def test_the_choice_on_the_page_goes_before_what_the_browser_asks_for_and_nonsense_counts_for_nothing(
+    client: Client, db, dist, cookie: str | None, accepted: str | None, language: str
+) -> None:
+    if cookie is not None:
+        client.cookies["mammoserve_language"] = cookie
+
+    response = client.get("/login", headers={} if accepted is None else {"Accept-Language": accepted})
+
+    assert response["Content-Language"] == language
+    assert ("en español" in response.content.decode()) == (language == "es")
+
+
+def test_caches_keep_the_languages_of_a_page_apart(client: Client, reader, dist) -> None:
+    client.force_login(reader)
+    english = client.get("/upload", headers={"Accept-Language": "en"})
+    client.cookies["mammoserve_language"] = "es"
+
+    switched = client.get("/upload", headers={"Accept-Language": "en", "If-None-Match": english["ETag"]})
+    again = client.get("/upload", headers={"Accept-Language": "en", "If-None-Match": switched["ETag"]})
+
+    assert (switched.status_code, switched["Content-Language"]) == (200, "es")
+    assert (again.status_code, again["Content-Language"]) == (304, "es")
+    for response in (english, switched, again):
+        assert {"Accept-Language", "Cookie"} <= {name.strip() for name in response["Vary"].split(",")}
+
+
+def test_a_refusal_is_in_the_readers_language_too(client: Client, reader, dist) -> None:
+    client.force_login(reader)
+
+    response = client.get("/people", headers={"Accept-Language": "es"})
+
+    assert (response.status_code, response["Content-Language"]) == (403, "es")
+    assert "forbidden, en español" in response.content.decode()
+
+
+def test_the_build_makes_every_page_in_the_languages_that_are_served() -> None:
+    listed = (Path(__file__).parents[3] / "frontend" / "src" / "strings" / "languages.js").read_text()
+
+    assert tuple(re.findall(r"code: '(\w+)'", listed)) == LANGUAGES
+    assert f"'{LANGUAGE_COOKIE}'" in listed
+
+
 def test_a_new_build_is_served_without_a_restart(client: Client, db, dist: Path) -> None:
     client.get("/login")
-    (dist / "login.html").write_text("new build")
+    (dist / "en" / "login.html").write_text("new build")
 
     assert client.get("/login").content == b"new build"
 
