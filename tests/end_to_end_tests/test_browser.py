@@ -420,7 +420,6 @@ def test_no_page_has_a_violation_that_axe_can_find(
 
 # ── Spanish ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-#: Some of them would be on a page where a string had been left in English.
 ENGLISH = re.compile(
     r"\b(suspicion|threshold|views?|breasts?|heatmap|worklist|queue|stud(?:y|ies)|search|loading|failed|done|cancel|retry|waiting"
     r"|batch(?:es)?|workers?|storage|results?|opacity|numbers|download|research|sign|choose|priority|the|and|of)\b",
