@@ -17,16 +17,13 @@ export function browserStub() {
     { drawImage: (picture) => drawn.push(picture) },
     { get: (known, name) => known[name] ?? (() => {}), set: () => true },
   );
-  vi.stubGlobal("ResizeObserver", Observer);
-  vi.stubGlobal("IntersectionObserver", Observer);
-  vi.stubGlobal("Image", Picture);
-  vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockReturnValue(context);
+  vi.stubGlobal('ResizeObserver', Observer);
+  vi.stubGlobal('IntersectionObserver', Observer);
+  vi.stubGlobal('Image', Picture);
+  vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(context);
   vi.stubGlobal(
-    "fetch",
-    async () =>
-      new Response('{"results": []}', {
-        headers: { "Content-Type": "application/json" },
-      }),
+    'fetch',
+    async () => new Response('{"results": []}', { headers: { 'Content-Type': 'application/json' } }),
   );
   return drawn;
 }

@@ -133,7 +133,7 @@ def _file(request: Request, jobs: QuerySet[Job], sort: Sort, asked: dict[str, An
     user = caller(request)
     identifiers_of = user.site_id if asked["identifiers"] else None
     if identifiers_of is not None:
-        audit_record(actor=user, action="jobs.export", subject=str(identifiers_of), format=asked["format"])
+        audit_record(actor=user, action="job.export", subject=str(identifiers_of), format=asked["format"])
     name = f"worklist-{clock.now():%Y-%m-%d}.{asked['format']}"
     if asked["format"] == "csv":
         rows = export_csv(jobs=jobs, sort=sort, identifiers_of=identifiers_of)

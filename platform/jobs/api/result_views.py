@@ -14,6 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.audit import audit_record
+from accounts.callers import caller
 from accounts.permissions import CanRead
 from common.conditional import conditional_response, etag_for, etag_matches
 from common.object_store import object_store
@@ -50,6 +52,9 @@ class JobResultView(APIView):
             )
 
         def build() -> Any:
+            user = caller(request)
+            if job.site_id != user.site_id:  # of those who see every site alone; the site can see that it was read
+                audit_record(actor=user, action="job.read_elsewhere", subject=str(job.pk), site=job.site)
             whole = Job.objects.select_related("study", "package", "result").get(pk=job.pk)
             positions = {str(pk): position for pk, position in _positions(job)}
             return result_document(job=whole, result=whole.result, image_positions=positions)

@@ -168,9 +168,9 @@ def test_the_sites_own_identifiers_are_given_to_that_site_alone_and_audited(
     for job, patient in ((mine, "P-NORTH"), (theirs, "P-SOUTH")):
         identity_keep(study=job.study, identifiers=OriginalIdentifiers(patient_id=patient, accession_number="A1"))
     assert "P-NORTH" not in api.get(EXPORT).getvalue().decode()
-    assert not AuditEntry.objects.filter(action="jobs.export").exists()
+    assert not AuditEntry.objects.filter(action="job.export").exists()
     assert rows(api.get(EXPORT, {"identifiers": "true"}))[0]["patient_id"] == "P-NORTH"
-    assert AuditEntry.objects.filter(action="jobs.export").count() == 1
+    assert AuditEntry.objects.filter(action="job.export").count() == 1
 
     administrator.is_superuser = True
     administrator.save()

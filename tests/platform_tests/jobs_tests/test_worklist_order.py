@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from accounts.models import Site, User
+from accounts.models import AuditEntry, Site, User
 from inference_worker.contract.queues import Priority
 from jobs.ledger import events_apply
 from jobs.listing import SORTS
@@ -167,6 +167,12 @@ def test_platform_administrators_see_the_sites_they_name_and_others_none_but_the
     assert client.get(f"/api/v1/jobs/{theirs.pk}").json()["site"] == "south"
     assert api.get(f"/api/v1/jobs/{theirs.pk}").status_code == 404
     assert client.get(f"/api/v1/jobs/{uuid.uuid4()}").status_code == 404
+
+    succeed(theirs)
+    answer = client.get(f"/api/v1/jobs/{theirs.pk}/result")
+    assert client.get(f"/api/v1/jobs/{theirs.pk}/result", headers={"If-None-Match": answer["ETag"]}).status_code == 304
+    read = AuditEntry.objects.get(action="job.read_elsewhere")
+    assert (read.site, read.subject, read.actor) == (other_site, str(theirs.pk), administrator)
 
 
 @pytest.mark.parametrize("sort", SORTS)
