@@ -19,7 +19,7 @@ from jobs.ledger import events_apply
 from jobs.listing import SORTS
 from jobs.models import Job
 from jobs.reading import results_read_until
-from tests.platform_tests.jobs_tests.factories import event, result_payload
+from tests.platform_tests.jobs_tests.factories import event, result_payload, succeed
 
 SUSPICIONS = (0.2, None, 0.9, 0.2, None, 0.05, 0.9)
 PRIORITIES = ("routine", "stat", "backfill", "routine", "stat", "routine", "backfill")
