@@ -24,6 +24,9 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "train": Command("model_registry.training.command", "train, judge and package a network; `train --list` names the recipes"),
     "evaluate": Command("model_registry.evaluation.command", "judge a package on your own cases: figures, plots, report"),
+    "compare": Command(
+        "model_registry.evaluation.compare_command", "say which of two packages is better on your own cases, and how sure that is"
+    ),
     "dataset": Command("model_registry.datasets.command", "recognise a published collection and check it for leaks"),
     "package": Command("model_registry.export.package_command", "make a model package of a Keras model"),
     "import": Command("model_registry.export.import_command", "make a model package of an outside ONNX classifier"),

@@ -10,7 +10,6 @@ import argparse
 import csv
 import io
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from model_registry.datasets.errors import DatasetError
+from model_registry.evaluation.collection import collection_arguments, collection_read, collection_warnings
 from model_registry.evaluation.errors import EvaluationError
 from model_registry.packaging import PackageError
 
@@ -58,7 +58,7 @@ def _evaluate(options: argparse.Namespace, console: Console, problems: Console) 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EvaluationError("evaluation:output_exists", f"{out} exists and is not empty; name another folder with --out")
     with problems.status("reading the collection"):
-        dataset = _collection(options, manifest)
+        dataset = collection_read(options, manifest)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=problems) as progress:
         task = progress.add_task("images", total=len(dataset.records))
@@ -81,63 +81,9 @@ def _evaluate(options: argparse.Namespace, console: Console, problems: Console) 
             seed=options.seed,
             draws=options.draws,
         )
-        evaluation = replace(evaluation, warnings=(*evaluation.warnings, *_warnings(dataset, manifest, answers)))
+        evaluation = replace(evaluation, warnings=(*evaluation.warnings, *collection_warnings(dataset, manifest, answers)))
         _write(out, package=package, dataset=dataset, answers=answers, evaluation=evaluation)
     _print(console, evaluation, answers, out)
-
-
-def _collection(options: argparse.Namespace, manifest: Manifest) -> Dataset:
-    """The records asked for, labelled as the package names its classes. Names that differ in case alone are taken as one."""
-    from model_registry.datasets.combine import LEAVE_OUT, dataset_relabel
-    from model_registry.datasets.registry import dataset_read
-
-    dataset = dataset_read(options.data, kind=options.kind)
-    by_case = {name.lower(): name for name in manifest.classes}
-    labels = {name: by_case.get(name.lower(), name) for name in dataset.classes}
-    for wish in options.label:
-        name, separator, target = wish.partition("=")
-        if not separator or name not in dataset.classes or target not in manifest.classes:
-            raise EvaluationError(
-                "evaluation:unknown_label",
-                f"--label {wish}: expected NAME=CLASS with NAME one of {', '.join(dataset.classes)} and CLASS one of "
-                f"{', '.join(manifest.classes)}",
-            )
-        labels[name] = target
-    for name in options.leave_out:
-        if name not in dataset.classes:
-            raise EvaluationError("evaluation:unknown_label", f"--leave-out {name}: the labels are {', '.join(dataset.classes)}")
-        labels[name] = LEAVE_OUT
-    if lost := [name for name in dataset.classes if labels[name] not in (*manifest.classes, LEAVE_OUT)]:
-        raise EvaluationError(
-            "evaluation:unknown_label",
-            f"the model has no class for {', '.join(lost)}; it has {', '.join(manifest.classes)}. Say which one it is with "
-            f"--label {lost[0]}=CLASS, or leave those images out with --leave-out {lost[0]}",
-        )
-    dataset = dataset_relabel(dataset, labels=labels, classes=manifest.classes)
-    if options.split:
-        kept = tuple(record for record in dataset.records if record.split == options.split)
-        if not kept:
-            known = sorted({record.split for record in dataset.records if record.split}) or ["none"]
-            raise EvaluationError(
-                "evaluation:split_unknown", f"no image is in the split {options.split}; splits: {', '.join(known)}"
-            )
-        dataset = replace(dataset, records=kept)
-    return dataset
-
-
-def _warnings(dataset: Dataset, manifest: Manifest, answers: PackageAnswers) -> list[str]:
-    found = []
-    trained_on = manifest.provenance.training_data.lower()
-    if any(name and name.lower() in trained_on for name in (dataset.name, dataset.title)):
-        found.append(
-            f"The package says it was trained on {manifest.provenance.training_data}. Images it was trained on are no test of it."
-        )
-    if dataset.grouping == "image":
-        found.append("The collection does not say whose image is whose: intervals are over images and too narrow.")
-    if answers.refusals:
-        reasons = ", ".join(f"{count} {code}" for code, count in sorted(Counter(r.code for r in answers.refusals).items()))
-        found.append(f"{len(answers.refusals)} of {len(dataset.records)} images have no answer and are in no figure: {reasons}.")
-    return found
 
 
 def _write(out: Path, *, package: Package, dataset: Dataset, answers: PackageAnswers, evaluation: Evaluation) -> None:
@@ -226,13 +172,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Run a package's own graph over a collection, through its own preprocessing, and say how good it is there.",
     )
     parser.add_argument("package", type=Path, metavar="PACKAGE", help="the package's folder")
-    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="the collection; a folder per class will do")
-    parser.add_argument("--kind", default="auto", help="the collection's layout (default: recognised)")
-    parser.add_argument("--split", choices=("train", "test"), help="only this split of the collection (default: everything)")
-    parser.add_argument("--label", action="append", default=[], metavar="NAME=CLASS", help="which class of the model a label is")
-    parser.add_argument("--leave-out", action="append", default=[], metavar="NAME", help="leave out images of this label")
+    collection_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: evaluation-NAME-VERSION here)")
-    parser.add_argument("--threads", type=int, default=0, help="threads of the engine; 0 lets it choose")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--draws", type=int, default=2000, help="of the bootstrap (default 2000)")
     return parser

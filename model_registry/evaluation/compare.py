@@ -34,21 +34,23 @@ def compare(
     second: Predictions,
     classes: Sequence[str],
     suspicion_classes: Sequence[str],
-    activation: str = "softmax",
+    activations: tuple[str, str] = ("softmax", "softmax"),
+    temperatures: tuple[float, float] = (1.0, 1.0),
     seed: int = 0,
     draws: int = BOOTSTRAP_DRAWS,
 ) -> tuple[Difference, ...]:
     """AUC and average precision of suspicion, sensitivity at 90 % specificity and AUC of each class, first minus second.
 
+    Each model's activation and temperature are its own; classes stand in one order for both.
     Raises EvaluationError where a model's predictions do not fit the cases.
     """
     resampling = Resampling(groups=cases.groups, seed=seed, draws=draws)
     figures: list[dict[str, Statistic]] = []
     suspicious = [list(classes).index(name) for name in suspicion_classes]
     positive = np.isin(cases.labels, suspicious)
-    for predictions in (first, second):
+    for predictions, activation, temperature in zip((first, second), activations, temperatures, strict=True):
         cases_check(cases=cases, predictions=Predictions(predictions.logits), classes=classes, targets=())
-        probabilities = probabilities_of(predictions.logits, activation=activation)
+        probabilities = probabilities_of(predictions.logits, activation=activation, temperature=temperature)
         suspicion = np.minimum(1.0, probabilities[:, suspicious].sum(axis=1))
         figures.append(
             {
