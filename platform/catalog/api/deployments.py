@@ -7,6 +7,7 @@ by platform administrators alone.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404, StreamingHttpResponse
@@ -39,6 +40,7 @@ _OUTCOMES = {
     202: OpenApiResponse(shapes.RequestOutcomeSerializer, description="Waits for a second person or for its moment."),
     409: PROBLEM_CONFLICT,
 }
+_DECIDED = {200: shapes.RequestOutcomeSerializer, 409: PROBLEM_CONFLICT}
 _TAGS = ["deployments"]
 
 
@@ -214,21 +216,13 @@ class DeploymentRequestsView(APIView):
         return conditional_response(request, etag=etag_for("requests", documents), build=lambda: {"results": documents})
 
 
-class DeploymentDecisionView(APIView):
-    """Approve, reject or withdraw a request."""
+class _DecisionView(APIView):
+    """Base of the views that decide a request."""
 
     permission_classes = [CanAdminister]
-    http_method_names = ["post", "options"]
 
-    @extend_schema(
-        operation_id="deployment_requests_decide",
-        summary="Decide a request",
-        tags=_TAGS,
-        parameters=[OpenApiParameter("decision", str, "path", enum=["approve", "reject", "withdraw"])],
-        request=shapes.DecisionSerializer,
-        responses=_OUTCOMES,
-    )
-    def post(self, request: Request, request_id: uuid.UUID, decision: str) -> Response:
+    def decide(self, request: Request, request_id: uuid.UUID, decision: Callable[..., DeploymentRequest], by: str) -> Response:
+        """`decision` with the caller as its `by`."""
         user = caller(request)
         row = requests_visible_to(user=user).filter(pk=request_id).first()
         if row is None:
@@ -237,16 +231,46 @@ class DeploymentDecisionView(APIView):
             platform_administrator_required(user)
         serializer = shapes.DecisionSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        reason = serializer.validated_data["reason"]
-        if decision == "approve":
-            decided = request_approve(request_id=request_id, approved_by=user, reason=reason)
-        elif decision == "reject":
-            decided = request_reject(request_id=request_id, rejected_by=user, reason=reason)
-        else:
-            decided = request_withdraw(request_id=request_id, withdrawn_by=user, reason=reason)
+        decided = decision(request_id=request_id, reason=serializer.validated_data["reason"], **{by: user})
         answer = _outcome(decided, user)
         answer.status_code = 200
         return answer
+
+
+class DeploymentApproveView(_DecisionView):
+    @extend_schema(
+        operation_id="deployment_requests_approve",
+        summary="Approve a request",
+        tags=_TAGS,
+        request=shapes.DecisionSerializer,
+        responses=_DECIDED,
+    )
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        return self.decide(request, request_id, request_approve, "approved_by")
+
+
+class DeploymentRejectView(_DecisionView):
+    @extend_schema(
+        operation_id="deployment_requests_reject",
+        summary="Reject a request",
+        tags=_TAGS,
+        request=shapes.DecisionSerializer,
+        responses=_DECIDED,
+    )
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        return self.decide(request, request_id, request_reject, "rejected_by")
+
+
+class DeploymentWithdrawView(_DecisionView):
+    @extend_schema(
+        operation_id="deployment_requests_withdraw",
+        summary="Withdraw a request",
+        tags=_TAGS,
+        request=shapes.DecisionSerializer,
+        responses=_DECIDED,
+    )
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        return self.decide(request, request_id, request_withdraw, "withdrawn_by")
 
 
 class DeploymentHistoryView(APIView):

@@ -14,7 +14,7 @@ from inference_worker.contract.results import VOI_FUNCTIONS, WINDOW_SOURCES, Ass
 from jobs.models import JobPurpose, JobStatus
 from jobs.transitions import Happening
 
-_STATUS = list(JobStatus.values)
+_STATUS = JobStatus.choices
 _STAGE = [stage.value for stage in JobStage]
 _PRIORITY = [priority.value for priority in Priority]
 _ASSESSMENT = [assessment.value for assessment in Assessment]
