@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -51,6 +52,19 @@ _STATE_PARAMETER = {
 }
 _ETAG = {"description": "Names what is answered.", "required": True, "schema": {"type": "string"}}
 _CONDITIONAL = frozenset({"conditional_response", "etag_matches"})
+
+
+class Schema(AutoSchema):
+    """DEFAULT_SCHEMA_CLASS. A view whose DELETE reads a body says `delete_takes_body = True`, and the document then, too."""
+
+    def _get_request_body(self, direction: str = "request") -> Any:
+        if self.method != "DELETE" or not getattr(self.view, "delete_takes_body", False):
+            return super()._get_request_body(direction)
+        self.method = "POST"
+        try:
+            return super()._get_request_body(direction)
+        finally:
+            self.method = "DELETE"
 
 
 def problems_describe(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:

@@ -160,6 +160,8 @@ class DeploymentRollbackView(_ChangeView):
 
 
 class DeploymentCandidateView(_ChangeView):
+    delete_takes_body = True  # why it is stopped
+
     @extend_schema(
         operation_id="deployments_candidate_start",
         summary="Run a candidate beside the package in service",
