@@ -21,7 +21,6 @@ from accounts.models import Role, User
 from accounts.throttling import login_failed, login_guard, login_succeeded
 from common.problems import Problem
 
-
 _WRONG = OpenApiResponse(OpenApiTypes.OBJECT, description="User name or password is wrong.")
 _NO_CSRF = OpenApiResponse(OpenApiTypes.OBJECT, description="X-CSRFToken is missing or does not match the session's.")
 _TOO_OFTEN = OpenApiResponse(OpenApiTypes.OBJECT, description="Too many failed sign-ins: wait as long as Retry-After says.")

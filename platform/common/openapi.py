@@ -7,7 +7,11 @@ server itself, is a range.
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -18,7 +22,7 @@ from rest_framework.permissions import AllowAny
 
 from common.idempotency import HEADER, REPLAYED_HEADER, takes_keys
 
-#: The last hook below gives it its content.
+#: A hook below gives it its content.
 PROBLEM_CONFLICT = OpenApiResponse(OpenApiTypes.OBJECT, description="The state of things does not allow it.")
 PROBLEM_COMPONENT = "Problem"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM_COMPONENT}"}}}
@@ -47,11 +51,15 @@ _STATE_PARAMETER = {
     "in": "header",
     "name": "If-None-Match",
     "required": False,
-    "schema": {"type": "string", "pattern": '^(W/)?"[!#-~]*"$'},
+    "schema": {"type": "string"},
     "description": "The ETag of an earlier answer: 304 and no body while nothing has changed.",
 }
 _ETAG = {"description": "Names what is answered.", "required": True, "schema": {"type": "string"}}
 _CONDITIONAL = frozenset({"conditional_response", "etag_matches"})
+
+
+#: What the running product was asked and answered: see tests/end_to_end_tests/schema_check/examples.py.
+_EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples.json"
 
 
 class Schema(AutoSchema):
@@ -68,14 +76,14 @@ class Schema(AutoSchema):
 
 
 def problems_describe(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """A postprocessing hook: every failure, named or not, is application/problem+json. The last of them."""
+    """A postprocessing hook: every failure, named or not, is application/problem+json."""
     for operations in result["paths"].values():
         for operation in operations.values():
             responses = operation.get("responses", {})
             responses.setdefault(_SERVER_FAILURES, {"description": _SERVER_FAILED})
             for status, response in responses.items():
                 if status[0] in "45":
-                    response["content"] = _PROBLEM
+                    response["content"] = copy.deepcopy(_PROBLEM)
             operation["responses"] = dict(sorted(responses.items()))
     return result
 
@@ -134,6 +142,30 @@ def idempotency_describe(result: dict[str, Any], generator: Any, request: Any, p
         for status, description in _KEY_FAILURES.items():
             operation["responses"].setdefault(status, {"description": description})
     return result
+
+
+def examples_describe(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """A postprocessing hook: real requests and answers as examples. After all that describe answers."""
+    examples = _examples()
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            kept = examples.get(operation["operationId"], {"responses": {}})
+            for name, body in kept.get("request", {}).items():
+                _example_add(operation["requestBody"]["content"]["application/json"], name, body)
+            for status, documents in kept["responses"].items():
+                media = next(iter(operation["responses"][status]["content"].values()))
+                for name, body in documents.items():
+                    _example_add(media, name, body)
+    return result
+
+
+def _example_add(media: dict[str, Any], name: str, body: Any) -> None:
+    media.setdefault("examples", {})[name.replace(" ", "")] = {"summary": name, "value": body}
+
+
+@cache
+def _examples() -> dict[str, Any]:
+    return dict(json.loads(_EXAMPLES.read_text()))
 
 
 def _operations(result: dict[str, Any], generator: Any) -> Iterator[tuple[dict[str, Any], str, Any]]:

@@ -323,6 +323,7 @@ SPECTACULAR_SETTINGS = {
         "common.openapi.failures_describe",
         "common.openapi.idempotency_describe",
         "common.openapi.problems_describe",
+        "common.openapi.examples_describe",
     ],
     # Sets of choices whose fields share a name with others.
     "ENUM_NAME_OVERRIDES": {

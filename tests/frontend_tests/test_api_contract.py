@@ -1,4 +1,4 @@
-"""Every request that the pages can make is one that the OpenAPI document describes: address, method, query, fields of the body."""
+"""Every request that the pages can make is in the OpenAPI document: address, method, query, fields of the body."""
 
 from __future__ import annotations
 

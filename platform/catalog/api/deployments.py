@@ -32,6 +32,7 @@ from catalog.selectors import (
 )
 from common.conditional import conditional_response, etag_for
 from common.openapi import PROBLEM_CONFLICT
+from common.queries import choice_asked, text_asked
 from inference_worker.contract.failures import CodedError
 
 _SCOPE = OpenApiParameter("scope", str, enum=["site", "all"], description="The site's own pointer, or the one for every site.")
@@ -102,7 +103,7 @@ class DeploymentDetailView(APIView):
     )
     def get(self, request: Request, name: str) -> Response:
         rows = list(administered_deployments(user=caller(request)).filter(name=name))
-        if scope := request.query_params.get("scope"):
+        if scope := choice_asked(request, "scope", shapes.SCOPES):
             rows = [row for row in rows if (row.site_id is None) == (scope == "all")]
         if not rows:
             raise Http404
@@ -212,7 +213,7 @@ class DeploymentRequestsView(APIView):
     )
     def get(self, request: Request) -> Response:
         rows = requests_visible_to(user=caller(request))
-        if state := request.query_params.get("state"):
+        if state := choice_asked(request, "state", RequestState.values):
             rows = rows.filter(state=state)
         documents = [request_document(row) for row in rows[:200]]
         return conditional_response(request, etag=etag_for("requests", documents), build=lambda: {"results": documents})
@@ -292,9 +293,9 @@ class DeploymentHistoryView(APIView):
     )
     def get(self, request: Request) -> Response | StreamingHttpResponse:
         rows = changes_visible_to(user=caller(request))
-        if name := request.query_params.get("name"):
+        if name := text_asked(request, "name"):
             rows = rows.filter(deployment__name=name)
-        if request.query_params.get("as") == "csv":
+        if choice_asked(request, "as", ["json", "csv"]) == "csv":
             answer = StreamingHttpResponse(history_csv(rows.iterator(500)), content_type="text/csv; charset=utf-8")
             answer["Content-Disposition"] = 'attachment; filename="deployment-history.csv"'
             return answer

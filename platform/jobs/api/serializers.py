@@ -5,7 +5,6 @@ The documents themselves are built in jobs.api.documents and jobs.api.result_doc
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from inference_worker.contract.events import JobStage
@@ -61,21 +60,6 @@ class JobReferenceSerializer(serializers.Serializer):
     url = serializers.CharField()
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Accepted",
-            value={
-                "id": "8c1f0c59-9f3e-4c3c-8f6c-0a3c8f5d2f10",
-                "job": {
-                    "id": "2f1d7f0e-6f1b-4b39-b1ef-0f5c3b4c9d21",
-                    "url": "/api/v1/jobs/2f1d7f0e-6f1b-4b39-b1ef-0f5c3b4c9d21",
-                },
-            },
-            response_only=True,
-        )
-    ]
-)
 class AcceptedSerializer(serializers.Serializer):
     """The study's id and its job."""
 

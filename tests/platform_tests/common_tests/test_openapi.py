@@ -41,7 +41,9 @@ def test_what_an_operation_takes_decides_how_it_can_fail(document: dict[str, Any
     paths = document["paths"]
     assert set(paths["/api/v1/jobs/summary"]["get"]["responses"]) == {"200", "304", "401", "403", "406", "5XX"}
     assert set(paths["/api/v1/session"]["get"]["responses"]) == {"200", "406", "5XX"}
-    assert {"400", "404", "409", "413", "415", "422", "429"} <= set(paths["/api/v1/webhooks/{webhook_id}/replay"]["post"]["responses"])
+    assert {"400", "404", "409", "413", "415", "422", "429"} <= set(
+        paths["/api/v1/webhooks/{webhook_id}/replay"]["post"]["responses"]
+    )
     assert "406" not in paths["/api/v1/batches/{batch_id}/results"]["get"]["responses"], "nothing is negotiated there"
 
 
