@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.end_to_end_tests.schema_check.ground import Ground, upload_send
+from tests.end_to_end_tests.schema_check.ground import WEBHOOKS_AT, Ground, upload_send
 from tests.end_to_end_tests.stack import ROOT, TERMINAL, Stack, wait_until
 
 EXAMPLES = ROOT / "platform" / "docs" / "examples.json"
@@ -61,7 +61,8 @@ class _Collection:
 
     def _public(self, text: str) -> Any:
         """The document with the product's address and its secrets replaced."""
-        return json.loads(re.sub(r"whsec_[A-Za-z0-9+/=]+", _SECRET, text.replace(self._host, PUBLIC)))
+        public = text.replace(self._host, PUBLIC).replace(WEBHOOKS_AT, "https://ris.example.org")
+        return json.loads(re.sub(r"whsec_[A-Za-z0-9+/=]+", _SECRET, public))
 
 
 def examples_collect(stack: Stack, ground: Ground) -> dict[str, dict[str, Any]]:
@@ -144,7 +145,7 @@ def _others(collection: _Collection, ground: Ground) -> None:
     ask("uploads_create", "Not this protocol", "POST", "uploads", status=412, headers={"Upload-Length": "4000000"})
     ask("uploads_retrieve", "Under way", "GET", f"uploads/{values['upload_id'][0]}", status=200)
     ask("uploads_list", "Uploads", "GET", "uploads?page_size=1", status=200)
-    hook = {"url": "http://127.0.0.1:8080/inbox", "description": "RIS", "event_types": ["job.succeeded", "batch.completed"]}
+    hook = {"url": f"{WEBHOOKS_AT}/inbox", "description": "RIS", "event_types": ["job.succeeded", "batch.completed"]}
     ask("webhooks_create", "A webhook", "POST", "webhooks", status=201, json=hook)
     ask(
         "webhooks_create",
@@ -165,10 +166,10 @@ def _others(collection: _Collection, ground: Ground) -> None:
     ask("deployments_activate", "On a day", "POST", "deployments/default/activate", status=202, json=later)
     ask(
         "deployments_rollback",
-        "Nothing before it",
+        "An unknown deployment",
         "POST",
         "deployments/other/rollback",
-        status=404,
+        status=422,
         json={"scope": "site", "reason": change["reason"]},
     )
     ask("packages_list", "Packages", "GET", "packages", status=200)

@@ -21,6 +21,15 @@ from model_registry.phantom import PhantomView, phantom_study
 from tests.end_to_end_tests.stack import Stack, wait_until
 
 SLUG = "schema-check"
+#: Nobody listens there. The product has to allow it: see SETTINGS.
+WEBHOOKS_AT = "http://127.0.0.1:8080"
+#: What the product is started with, so that a thousand requests in a minute are answered for what they say.
+SETTINGS = {
+    "RATE_LIMIT_PER_TOKEN": "0",
+    "RATE_LIMIT_PER_SITE": "0",
+    "WEBHOOKS_ALLOW_HTTP": "true",
+    "WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
+}
 WHY = {"reason": "because of the check"}
 #: Callers whom the API is checked for; None sends nothing.
 CALLERS = ("administrator", "platform", "reader", "nobody")
@@ -31,7 +40,7 @@ class Ground:
     """`tokens`: caller → token. `values`: place of a parameter → values that exist. `kept`: parameter → values left alone."""
 
     tokens: dict[str, str | None]
-    values: dict[str, list[str]] = field(default_factory=dict)
+    values: dict[str, list[str | int]] = field(default_factory=dict)
     kept: dict[str, list[str]] = field(default_factory=dict)
     files: list[bytes] = field(default_factory=list)
 
@@ -90,7 +99,7 @@ def _things_make(stack: Stack, client: httpx.Client, ground: Ground) -> None:
         {"custom_id": "held", "uploads": [upload_send(client, b"no image at all")]},
     ]})  # fmt: skip
     open_batch = _post(client, "batches", {"name": "open"})
-    webhook = _post(client, "webhooks", {"url": "http://127.0.0.1:8080/checked", "event_types": ["job.succeeded"]})
+    webhook = _post(client, "webhooks", {"url": f"{WEBHOOKS_AT}/checked", "event_types": ["job.succeeded"]})
     for job in (good["job"]["id"], bad["job"]["id"]):
         _ended(client, f"jobs/{job}", "status", {"SUCCEEDED", "FAILED"})
     _ended(client, f"batches/{batch['id']}", "state", {"completed", "failed"})
@@ -122,7 +131,7 @@ def _things_make(stack: Stack, client: httpx.Client, ground: Ground) -> None:
         "check_id": [check["id"] for check in checks],
         "request_id": [later["request"]["id"]],
         "path": [file["path"] for file in package["files"]],
-        "user_id": [str(person["id"])],
+        "user_id": [person["id"]],
         "token_id": [token["id"]],
         "slug": [SLUG],
         "artifact": [result["images"][0]["preview"]["url"].partition("/artifacts/")[2]],

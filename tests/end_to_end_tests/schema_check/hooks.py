@@ -32,9 +32,18 @@ def piece_serialize(context: schemathesis.SerializationContext, value: Any) -> b
 
 @schemathesis.deserializer("application/x-ndjson")
 def lines_deserialize(context: schemathesis.DeserializationContext, response: schemathesis.Response) -> Any:
-    """The document describes one line: they are read here and the first one is held against it. Raises ValueError."""
+    """The document describes one line: all are read, and the first one is held against it. Raises ValueError."""
     lines = [json.loads(line) for line in response.content.decode().splitlines()]
     return lines[0] if lines else None
+
+
+@schemathesis.hook
+def filter_failure(
+    context: schemathesis.HookContext, failure: Any, case: schemathesis.Case, response: schemathesis.Response
+) -> bool:
+    """Without a line there is nothing to hold against the description of one."""
+    is_lines = response.headers.get("content-type", [""])[0].startswith("application/x-ndjson")
+    return not (is_lines and not response.content)
 
 
 @schemathesis.hook
