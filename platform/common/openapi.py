@@ -130,6 +130,16 @@ def conditional_describe(result: dict[str, Any], generator: Any, request: Any, p
     return result
 
 
+def queries_describe(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """A postprocessing hook: a filter that is sent empty, as forms do, is one that was not sent."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "query" and not parameter.get("required"):
+                    parameter["allowEmptyValue"] = True
+    return result
+
+
 def idempotency_describe(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """A postprocessing hook: every POST that takes an Idempotency-Key says so, and what can become of it."""
     for operation, method, view in _operations(result, generator):

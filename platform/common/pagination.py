@@ -16,9 +16,9 @@ from common.queries import size_asked
 class _Sized:
     """`page_size` up to 200. Anything but a number is refused, not passed over."""
 
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
+    page_size: Any = 50
+    page_size_query_param: Any = "page_size"
+    max_page_size: Any = 200
 
     def get_page_size(self, request: Request) -> int:
         return size_asked(request, self.page_size_query_param, default=self.page_size, maximum=self.max_page_size)

@@ -321,6 +321,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "common.openapi.conditional_describe",
         "common.openapi.failures_describe",
+        "common.openapi.queries_describe",
         "common.openapi.idempotency_describe",
         "common.openapi.problems_describe",
         "common.openapi.examples_describe",

@@ -40,7 +40,7 @@ class Ground:
     """`tokens`: caller → token. `values`: place of a parameter → values that exist. `kept`: parameter → values left alone."""
 
     tokens: dict[str, str | None]
-    values: dict[str, list[str | int]] = field(default_factory=dict)
+    values: dict[str, list[Any]] = field(default_factory=dict)
     kept: dict[str, list[str]] = field(default_factory=dict)
     files: list[bytes] = field(default_factory=list)
 
