@@ -62,7 +62,7 @@ def api_check(*, url: str, ground: Ground, caller: str, effort: Effort, folder: 
     command += ["run", f"{url}/api/v1/schema?format=json", "--url", url, "--phases", effort.phases, "--seed", str(_SEED)]
     command += ["--max-examples", str(effort.examples), "--generation-database", "none", "--continue-on-failure"]
     command += ["--request-timeout", "30", "--no-shrink"]
-    command += ["--workers", "2", "--report-ndjson-path", str(folder / f"{caller}.ndjson")]
+    command += ["--workers", "1", "--report-ndjson-path", str(folder / f"{caller}.ndjson")]
     if token := ground.tokens[caller]:
         command += ["--header", f"Authorization:Bearer {token}"]
     done = subprocess.run(

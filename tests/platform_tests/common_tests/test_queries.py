@@ -68,3 +68,12 @@ def test_an_unknown_package_is_not_found_whatever_its_name(api: APIClient, deplo
 def test_more_than_a_page_may_hold_is_a_full_page(api: APIClient, db) -> None:
     assert api.get("/api/v1/jobs?page_size=" + "9" * 30).status_code == 200
     assert api.get("/api/v1/jobs?page_size=201").status_code == 200
+
+
+@pytest.mark.parametrize("given", [0, "yes", "false", 1])
+def test_true_and_false_are_no_words_or_numbers(api: APIClient, administrator: User, given: object) -> None:
+    answer = api.patch(f"/api/v1/users/{administrator.pk}", {"is_active": given}, format="json")
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "is_active")
+    assert api.post("/api/v1/tokens", {"name": "a", "read_only": given}, format="json").status_code == 400
+    assert api.post("/api/v1/tokens", {"name": "a", "read_only": True}, format="json").json()["read_only"] is True
