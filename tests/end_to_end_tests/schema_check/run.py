@@ -31,7 +31,7 @@ class Effort:
 
 
 THOROUGH = Effort(examples=25, phases="examples,coverage,fuzzing,stateful", limit_seconds=1800)
-SHORT = Effort(examples=1, phases="examples,fuzzing", limit_seconds=60)
+SHORT = Effort(examples=1, phases="fuzzing", limit_seconds=240)
 
 
 @dataclass(frozen=True, slots=True)
