@@ -84,6 +84,14 @@ fix: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Mend what a machine can: lint and form
 	SECRET_KEY=for-this-alone $(BIN)/python platform/manage.py failure_guide > platform/docs/failures.md
 	cd frontend && $(NPM) run format --silent
 
+.PHONY: schema-check
+schema-check: $(FULL) frontend  ## Hold every answer of the running API against its OpenAPI document, as callers of every kind (minutes)
+	$(BIN)/python -m tests.end_to_end_tests.schema_check $(ARGUMENTS)
+
+.PHONY: examples
+examples: $(FULL) frontend  ## Write the document's examples anew, from what the running product answers
+	$(BIN)/python -m tests.end_to_end_tests.schema_check --examples
+
 .PHONY: bench
 bench: $(FULL) frontend  ## Measure speed; results go to tests/benchmarks/RESULTS.md
 	$(BIN)/python -m tests.benchmarks

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from accounts.administration import SITE_FIELDS
 from accounts.models import SHARE_WEIGHT_MAXIMUM, ApiToken, Role, Site, User
+from common.fields import StrictBooleanField
 
 
 class UserSerializer(serializers.ModelSerializer):
@@ -35,7 +36,7 @@ class UserAddSerializer(serializers.Serializer):
 
 class UserChangeSerializer(serializers.Serializer):
     role = serializers.ChoiceField(choices=Role.choices, required=False)
-    is_active = serializers.BooleanField(required=False)
+    is_active = StrictBooleanField(required=False)
 
 
 class PasswordSerializer(serializers.Serializer):
@@ -66,7 +67,7 @@ class TokenAddSerializer(serializers.Serializer):
     name = serializers.CharField(max_length=100)
     user = serializers.IntegerField(required=False, help_text="For administrators; left out: your own.")
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
-    read_only = serializers.BooleanField(  # type: ignore[assignment]  # DRF keeps fields apart from attributes
+    read_only = StrictBooleanField(  # type: ignore[assignment]  # DRF keeps fields apart from attributes
         default=False, help_text="Reads and nothing else."
     )
 
@@ -87,8 +88,9 @@ class SiteAddSerializer(serializers.Serializer):
 
 class SiteChangeSerializer(serializers.ModelSerializer):
     share_weight = serializers.IntegerField(min_value=1, max_value=SHARE_WEIGHT_MAXIMUM, required=False)
+    is_active = StrictBooleanField(required=False)
 
     class Meta:
         model = Site
         fields = list(SITE_FIELDS)
-        extra_kwargs = {"name": {"required": False}, "is_active": {"required": False}}
+        extra_kwargs = {"name": {"required": False}}

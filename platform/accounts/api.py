@@ -8,7 +8,8 @@ from django.conf import settings
 from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.models import AnonymousUser
 from django.middleware.csrf import get_token
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -19,6 +20,10 @@ from accounts.authentication import SessionAuthentication, csrf_enforce
 from accounts.models import Role, User
 from accounts.throttling import login_failed, login_guard, login_succeeded
 from common.problems import Problem
+
+_WRONG = OpenApiResponse(OpenApiTypes.OBJECT, description="User name or password is wrong.")
+_NO_CSRF = OpenApiResponse(OpenApiTypes.OBJECT, description="X-CSRFToken is missing or does not match the session's.")
+_TOO_OFTEN = OpenApiResponse(OpenApiTypes.OBJECT, description="Too many failed sign-ins: wait as long as Retry-After says.")
 
 
 class CredentialsSerializer(serializers.Serializer):
@@ -90,7 +95,12 @@ class SessionView(APIView):
     def get(self, request: Request) -> Response:
         return self._answer(request, request.user)
 
-    @extend_schema(request=CredentialsSerializer, responses=SessionSerializer, summary="Sign in", tags=["session"])
+    @extend_schema(
+        request=CredentialsSerializer,
+        responses={200: SessionSerializer, 401: _WRONG, 403: _NO_CSRF, 429: _TOO_OFTEN},
+        summary="Sign in",
+        tags=["session"],
+    )
     def post(self, request: Request) -> Response:
         csrf_enforce(request._request)
         given = CredentialsSerializer(data=request.data)
@@ -107,7 +117,7 @@ class SessionView(APIView):
         login(request._request, user)
         return self._answer(request, user)
 
-    @extend_schema(request=None, responses={204: None}, summary="Sign out", tags=["session"])
+    @extend_schema(request=None, responses={204: None, 403: _NO_CSRF}, summary="Sign out", tags=["session"])
     def delete(self, request: Request) -> Response:
         csrf_enforce(request._request)
         logout(request._request)

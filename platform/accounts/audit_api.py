@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -20,7 +18,7 @@ from accounts.callers import caller
 from accounts.models import AuditEntry
 from accounts.permissions import CanAdminister
 from common.pagination import CursorPagination
-from inference_worker.contract.failures import CodedError
+from common.queries import moment_asked, text_asked
 
 _TAGS = ["audit"]
 _INVALID = OpenApiResponse(OpenApiTypes.OBJECT, description="A filter is not valid (input:invalid_field).")
@@ -68,24 +66,13 @@ def _entry_document(entry: AuditEntry) -> dict[str, Any]:
 
 
 def _entries(request: Request) -> QuerySet[AuditEntry]:
-    """What the caller asks for. Raises CodedError input:invalid_field for a `since` that is no moment."""
-    given = {name: request.query_params.get(name, "").replace("\x00", "")[:150] for name in ("action", "actor", "since")}
+    """What the caller asks for."""
     return audit_visible_to(
         user=caller(request),
-        action=given["action"],
-        actor=given["actor"],
-        since=_moment(given["since"]) if given["since"] else None,
+        action=text_asked(request, "action"),
+        actor=text_asked(request, "actor"),
+        since=moment_asked(request, "since"),
     )
-
-
-def _moment(text: str) -> datetime.datetime:
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None or found.year < 2:  # the first year in UTC may lie before the calendar
-        raise CodedError("input:invalid_field", "since: a moment with its offset, such as 2026-03-01T00:00:00Z")
-    return found
 
 
 class AuditListView(APIView):

@@ -67,6 +67,10 @@ class ModelPackage(models.Model):
         return f"{self.name} {self.version}"
 
 
+#: What can be sent: a package as an archive, or a model that becomes one.
+UPLOAD_KINDS = [("package", "package"), ("onnx", "onnx")]
+
+
 class UploadState(models.TextChoices):
     """RECEIVED → BUILDING (an ONNX file, in a worker) → INSTALLED | REFUSED."""
 
@@ -80,7 +84,7 @@ class PackageUpload(models.Model):
     """A file an administrator sent: a package as an archive, or an ONNX file with the `form` a package is built from."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    kind = models.CharField(max_length=10, choices=[("package", "package"), ("onnx", "onnx")])
+    kind = models.CharField(max_length=10, choices=UPLOAD_KINDS)
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     object_key = models.CharField(max_length=200)
     sha256 = models.CharField(max_length=71)

@@ -161,7 +161,8 @@ def _packages(*, seen: Q, state: str, search: str) -> QuerySet[ModelPackage]:
 
 def package_visible_to(*, user: User, digest: str) -> ModelPackage:
     """One package. Raises CodedError input:unknown_package."""
-    package = packages_visible_to(user=user).filter(pk=digest).first()
+    named = "\x00" not in digest  # PostgreSQL would fail on it
+    package = packages_visible_to(user=user).filter(pk=digest).first() if named else None
     if package is None:
         raise CodedError("input:unknown_package")
     return package

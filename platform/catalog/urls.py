@@ -15,10 +15,9 @@ urlpatterns = [
     path("api/v1/deployments", DeploymentListView.as_view(), name="deployments"),
     path("api/v1/deployments/all", deployments.AdministeredDeploymentsView.as_view(), name="deployments-all"),
     path("api/v1/deployments/requests", deployments.DeploymentRequestsView.as_view(), name="deployment-requests"),
-    *(
-        path(f"{_REQUEST}/{decision}", deployments.DeploymentDecisionView.as_view(), {"decision": decision})
-        for decision in ("approve", "reject", "withdraw")
-    ),
+    path(f"{_REQUEST}/approve", deployments.DeploymentApproveView.as_view(), name="deployment-request-approve"),
+    path(f"{_REQUEST}/reject", deployments.DeploymentRejectView.as_view(), name="deployment-request-reject"),
+    path(f"{_REQUEST}/withdraw", deployments.DeploymentWithdrawView.as_view(), name="deployment-request-withdraw"),
     path("api/v1/deployments/history", deployments.DeploymentHistoryView.as_view(), name="deployment-history"),
     path(_NAME, deployments.DeploymentDetailView.as_view(), name="deployment"),
     path(f"{_NAME}/activate", deployments.DeploymentActivateView.as_view(), name="deployment-activate"),

@@ -302,7 +302,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["common.parsers.CappedJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "common.openapi.Schema",
     "DEFAULT_PAGINATION_CLASS": "common.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "PAGE_SIZE": 50,
@@ -319,9 +319,23 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "common.openapi.problems_describe",
+        "common.openapi.conditional_describe",
+        "common.openapi.failures_describe",
+        "common.openapi.queries_describe",
         "common.openapi.idempotency_describe",
+        "common.openapi.problems_describe",
+        "common.openapi.examples_describe",
     ],
+    # Sets of choices whose fields share a name with others.
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatusEnum": "jobs.models.JobStatus",
+        "BatchItemStatusEnum": "batches.states.ItemStatus",
+        "CheckKindEnum": "catalog.models.CheckKind",
+        "CheckStateEnum": "catalog.models.CheckState",
+        "DeploymentRequestKindEnum": "catalog.models.RequestKind",
+        "DeploymentRequestStateEnum": "catalog.models.RequestState",
+        "PackageUploadKindEnum": "catalog.models.UPLOAD_KINDS",
+    },
     # The documentation page loads nothing from other hosts.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

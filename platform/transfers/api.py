@@ -66,6 +66,8 @@ _FULL = _refused("No room on the server's disk.")
 class TusView(APIView):
     """What every answer of the protocol has in common."""
 
+    idempotency_exempt = True  # a piece is repeated by the protocol itself
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # who is calling comes first
         spoken = request.method in _OF_THE_PROTOCOL and hasattr(self, request.method.lower())

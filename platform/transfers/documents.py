@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from inference_worker.contract.failures import failure_for
@@ -47,30 +46,6 @@ class UploadFailureSerializer(serializers.Serializer):
     action = serializers.CharField()
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Half sent",
-            value={
-                "id": "0b0e7c58-96f7-4f7c-8d7d-6f6b8e6f3c11",
-                "url": "/api/v1/uploads/0b0e7c58-96f7-4f7c-8d7d-6f6b8e6f3c11",
-                "kind": "file",
-                "state": "receiving",
-                "length": 27918336,
-                "offset": 16777216,
-                "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                "media_type": "application/dicom",
-                "batch": "5f0b0e0c-0d6a-4d0a-9a65-2f4f4b1d3a77",
-                "custom_id": "case-0042/1",
-                "failure": None,
-                "created_at": "2026-01-05T09:30:00+00:00",
-                "finished_at": None,
-                "expires_at": "2026-01-06T09:30:07+00:00",
-            },
-            response_only=True,
-        )
-    ]
-)
 class UploadSerializer(serializers.Serializer):
     """A file on its way in. `offset`: how many of its `length` bytes have arrived and are kept."""
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from model_registry.phantom import PhantomView, phantom_study
+from tests.end_to_end_tests.schema_check.ground import SETTINGS
 from tests.end_to_end_tests.stack import Stack
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Shared: leave it as you found it."""
-    with Stack(data_dir=tmp_path_factory.mktemp("stack")) as running:
+    with Stack(data_dir=tmp_path_factory.mktemp("stack"), **SETTINGS) as running:
         yield running
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from batches.models import Duplicates, QuarantineState, SourceState
@@ -11,18 +10,6 @@ from inference_worker.contract.queues import ORDER_QUEUES
 from jobs.api.serializers import FailureSerializer, ResultSerializer
 
 _PRIORITY = list(ORDER_QUEUES)
-_BATCH = "8c1f0c59-9f3e-4c3c-8f6c-0a3c8f5d2f10"
-_UPLOADS = ["6a4f7c0e-2f0e-4bb0-9a52-0d6c0f6f5b11", "9b1c1f5a-6a5e-4c07-8a34-6a0b8a4e1c22"]
-_COUNTS = {
-    "total": 500,
-    "pending": 120,
-    "queued": 60,
-    "running": 4,
-    "succeeded": 290,
-    "failed": 2,
-    "cancelled": 0,
-    "quarantined": 24,
-}
 
 
 class MetadataField(serializers.DictField):
@@ -60,24 +47,6 @@ class ManifestPartSerializer(serializers.Serializer):
     )
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Two studies, started at once",
-            value={
-                "name": "screening week 12",
-                "priority": "backfill",
-                "auto_start": True,
-                "items": [
-                    {"custom_id": "case-0001", "external_id": "ACC-77", "uploads": _UPLOADS},
-                    {"custom_id": "case-0002", "prefix": "s3://inbox/north/case-0002", "priority": "stat"},
-                ],
-            },
-            request_only=True,
-        ),
-        OpenApiExample("An open batch, to be filled and closed", value={"name": "screening week 12"}, request_only=True),
-    ]
-)
 class ManifestSerializer(ManifestPartSerializer):
     """A batch to be made; every field may be left out."""
 
@@ -134,44 +103,6 @@ class BatchActionsSerializer(serializers.Serializer):
     retry = serializers.BooleanField()
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Under way",
-            value={
-                "id": _BATCH,
-                "url": f"/api/v1/batches/{_BATCH}",
-                "name": "screening week 12",
-                "state": "in_progress",
-                "priority": "backfill",
-                "deployment": "",
-                "metadata": {"ward": "screening"},
-                "duplicates": "reuse",
-                "expires_after_seconds": 604_800,
-                "request_counts": _COUNTS,
-                "sources": [{"archive": _UPLOADS[0], "prefix": None, "state": "expanded", "items": 41}],
-                "queue_position": 12,
-                "eta_seconds": 340,
-                "failure": None,
-                "created_at": "2026-03-20T08:00:00Z",
-                "expires_at": "2026-03-27T08:00:00Z",
-                "validating_at": "2026-03-20T08:00:00Z",
-                "in_progress_at": "2026-03-20T08:00:01Z",
-                "finalizing_at": None,
-                "completed_at": None,
-                "failed_at": None,
-                "expired_at": None,
-                "cancelling_at": None,
-                "cancelled_at": None,
-                "items_url": f"/api/v1/batches/{_BATCH}/items",
-                "results_url": f"/api/v1/batches/{_BATCH}/results",
-                "heatmaps_url": f"/api/v1/batches/{_BATCH}/heatmaps",
-                "actions": {"append": False, "close": False, "cancel": True, "retry": True},
-            },
-            response_only=True,
-        )
-    ]
-)
 class BatchSerializer(serializers.Serializer):
     """Many studies, handed over together. Each `…_at` is the latest time the state was reached."""
 

@@ -10,9 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
-from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,6 +33,7 @@ from batches.selectors import batches_visible_to, items_of, items_with_failure
 from batches.services import BatchConflict, batch_append, batch_cancel, batch_close, batch_create, batch_retry
 from batches.states import BatchState, ItemStatus
 from common.conditional import conditional_response, etag_for
+from common.pagination import PositionPagination
 from common.parsers import LargeJSONParser
 from common.problems import Problem
 from jobs.api.serializers import ProblemSerializer
@@ -69,25 +68,6 @@ class ManifestParser(LargeJSONParser):
 
     def maximum_bytes(self) -> int:
         return settings.BATCH_MANIFEST_MAX_BYTES
-
-
-class PositionPagination(CursorPagination):
-    """{next, previous, results} in the order of the manifest."""
-
-    ordering = ("position",)
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
-
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None and not _is_place(str(cursor.position)):
-            raise NotFound(self.invalid_cursor_message)
-        return cursor
-
-
-def _is_place(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 9
 
 
 def batch_or_404(request: Request, batch_id: uuid.UUID) -> Batch:

@@ -7,6 +7,7 @@ by platform administrators alone.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404, StreamingHttpResponse
@@ -31,6 +32,7 @@ from catalog.selectors import (
 )
 from common.conditional import conditional_response, etag_for
 from common.openapi import PROBLEM_CONFLICT
+from common.queries import choice_asked, text_asked
 from inference_worker.contract.failures import CodedError
 
 _SCOPE = OpenApiParameter("scope", str, enum=["site", "all"], description="The site's own pointer, or the one for every site.")
@@ -39,6 +41,7 @@ _OUTCOMES = {
     202: OpenApiResponse(shapes.RequestOutcomeSerializer, description="Waits for a second person or for its moment."),
     409: PROBLEM_CONFLICT,
 }
+_DECIDED = {200: shapes.RequestOutcomeSerializer, 409: PROBLEM_CONFLICT}
 _TAGS = ["deployments"]
 
 
@@ -100,7 +103,7 @@ class DeploymentDetailView(APIView):
     )
     def get(self, request: Request, name: str) -> Response:
         rows = list(administered_deployments(user=caller(request)).filter(name=name))
-        if scope := request.query_params.get("scope"):
+        if scope := choice_asked(request, "scope", shapes.SCOPES):
             rows = [row for row in rows if (row.site_id is None) == (scope == "all")]
         if not rows:
             raise Http404
@@ -158,6 +161,8 @@ class DeploymentRollbackView(_ChangeView):
 
 
 class DeploymentCandidateView(_ChangeView):
+    delete_takes_body = True  # why it is stopped
+
     @extend_schema(
         operation_id="deployments_candidate_start",
         summary="Run a candidate beside the package in service",
@@ -208,27 +213,19 @@ class DeploymentRequestsView(APIView):
     )
     def get(self, request: Request) -> Response:
         rows = requests_visible_to(user=caller(request))
-        if state := request.query_params.get("state"):
+        if state := choice_asked(request, "state", RequestState.values):
             rows = rows.filter(state=state)
         documents = [request_document(row) for row in rows[:200]]
         return conditional_response(request, etag=etag_for("requests", documents), build=lambda: {"results": documents})
 
 
-class DeploymentDecisionView(APIView):
-    """Approve, reject or withdraw a request."""
+class _DecisionView(APIView):
+    """Base of the views that decide a request."""
 
     permission_classes = [CanAdminister]
-    http_method_names = ["post", "options"]
 
-    @extend_schema(
-        operation_id="deployment_requests_decide",
-        summary="Decide a request",
-        tags=_TAGS,
-        parameters=[OpenApiParameter("decision", str, "path", enum=["approve", "reject", "withdraw"])],
-        request=shapes.DecisionSerializer,
-        responses=_OUTCOMES,
-    )
-    def post(self, request: Request, request_id: uuid.UUID, decision: str) -> Response:
+    def decide(self, request: Request, request_id: uuid.UUID, decision: Callable[..., DeploymentRequest], by: str) -> Response:
+        """`decision` with the caller as its `by`."""
         user = caller(request)
         row = requests_visible_to(user=user).filter(pk=request_id).first()
         if row is None:
@@ -237,16 +234,46 @@ class DeploymentDecisionView(APIView):
             platform_administrator_required(user)
         serializer = shapes.DecisionSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        reason = serializer.validated_data["reason"]
-        if decision == "approve":
-            decided = request_approve(request_id=request_id, approved_by=user, reason=reason)
-        elif decision == "reject":
-            decided = request_reject(request_id=request_id, rejected_by=user, reason=reason)
-        else:
-            decided = request_withdraw(request_id=request_id, withdrawn_by=user, reason=reason)
+        decided = decision(request_id=request_id, reason=serializer.validated_data["reason"], **{by: user})
         answer = _outcome(decided, user)
         answer.status_code = 200
         return answer
+
+
+class DeploymentApproveView(_DecisionView):
+    @extend_schema(
+        operation_id="deployment_requests_approve",
+        summary="Approve a request",
+        tags=_TAGS,
+        request=shapes.DecisionSerializer,
+        responses=_DECIDED,
+    )
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        return self.decide(request, request_id, request_approve, "approved_by")
+
+
+class DeploymentRejectView(_DecisionView):
+    @extend_schema(
+        operation_id="deployment_requests_reject",
+        summary="Reject a request",
+        tags=_TAGS,
+        request=shapes.DecisionSerializer,
+        responses=_DECIDED,
+    )
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        return self.decide(request, request_id, request_reject, "rejected_by")
+
+
+class DeploymentWithdrawView(_DecisionView):
+    @extend_schema(
+        operation_id="deployment_requests_withdraw",
+        summary="Withdraw a request",
+        tags=_TAGS,
+        request=shapes.DecisionSerializer,
+        responses=_DECIDED,
+    )
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        return self.decide(request, request_id, request_withdraw, "withdrawn_by")
 
 
 class DeploymentHistoryView(APIView):
@@ -266,9 +293,9 @@ class DeploymentHistoryView(APIView):
     )
     def get(self, request: Request) -> Response | StreamingHttpResponse:
         rows = changes_visible_to(user=caller(request))
-        if name := request.query_params.get("name"):
+        if name := text_asked(request, "name"):
             rows = rows.filter(deployment__name=name)
-        if request.query_params.get("as") == "csv":
+        if choice_asked(request, "as", ["json", "csv"]) == "csv":
             answer = StreamingHttpResponse(history_csv(rows.iterator(500)), content_type="text/csv; charset=utf-8")
             answer["Content-Disposition"] = 'attachment; filename="deployment-history.csv"'
             return answer

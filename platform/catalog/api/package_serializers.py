@@ -11,7 +11,7 @@ from typing import Any
 from rest_framework import serializers
 
 from catalog.api.serializers import FailureWordsSerializer, PackageSerializer
-from catalog.models import CheckKind, CheckState, UploadState
+from catalog.models import UPLOAD_KINDS, CheckKind, CheckState, UploadState
 from catalog.requests import REASON_MINIMUM
 from inference_worker.contract.checks import Verdict
 from model_registry.packaging.named_profiles import profile_names
@@ -147,7 +147,7 @@ class PackageUploadSerializer(serializers.Serializer):
     """Something an administrator sent. `state` BUILDING: an inference worker makes a package of the ONNX file."""
 
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=["package", "onnx"])
+    kind = serializers.ChoiceField(choices=UPLOAD_KINDS)
     state = serializers.ChoiceField(choices=UploadState.choices)
     package = serializers.CharField(allow_null=True)
     failure = FailureWordsSerializer(allow_null=True)
@@ -196,7 +196,7 @@ class OnnxFormSerializer(serializers.Serializer):
 class UploadRequestSerializer(serializers.Serializer):
     """`form` is JSON and comes with kind “onnx” alone; see OnnxForm."""
 
-    kind = serializers.ChoiceField(choices=["package", "onnx"])
+    kind = serializers.ChoiceField(choices=UPLOAD_KINDS)
     file = serializers.FileField(help_text="A package as a zip archive, or a model as ONNX.")
     form = serializers.CharField(required=False, help_text="JSON; the fields of OnnxForm.")
 

@@ -9,7 +9,6 @@ from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, S
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,18 +21,16 @@ from catalog.compare import packages_compare
 from catalog.package_files import PackageFile, package_card, package_file, package_zip
 from catalog.selectors import package_checks, package_jobs_count, package_visible_to, packages_visible_to
 from common.conditional import conditional_response, etag_for, etag_matches
+from common.pagination import PageNumberPagination
+from common.queries import choice_asked, text_asked
 
 _TAGS = ["packages"]
 _STATES = ["deployed", "available", "archived"]
 _UNKNOWN = OpenApiResponse(OpenApiTypes.OBJECT, description="No such package (input:unknown_package).")
+_BYTES = "application/octet-stream"
 #: What a browser may show by itself. Everything else of a package is a file to keep.
 _INLINE = {".svg": "image/svg+xml", ".png": "image/png", ".md": "text/markdown; charset=utf-8"}
-
-
-class PackagePagination(PageNumberPagination):
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
+_FILE_ANSWERS = {(200, kind.partition(";")[0]): OpenApiTypes.BINARY for kind in (*_INLINE.values(), _BYTES)}
 
 
 class AnyAccept(BaseContentNegotiation):
@@ -58,15 +55,15 @@ class PackageListView(APIView):
         parameters=[
             OpenApiParameter("state", str, enum=_STATES, description="Left out: all."),
             OpenApiParameter("search", str, description="In name, version, title and digest."),
-            OpenApiParameter("page", int),
+            OpenApiParameter("page", int, description="1 is the first."),
             OpenApiParameter("page_size", int, description="At most 200."),
         ],
         responses=shapes.PackagesSerializer,
     )
     def get(self, request: Request) -> Response:
-        search = request.query_params.get("search", "").replace("\x00", "")[:100]
-        rows = packages_visible_to(user=caller(request), state=request.query_params.get("state", ""), search=search)
-        pages = PackagePagination()
+        state, search = choice_asked(request, "state", _STATES), text_asked(request, "search")
+        rows = packages_visible_to(user=caller(request), state=state, search=search)
+        pages = PageNumberPagination()
         documents = [package_document(row) for row in pages.paginate_queryset(rows, request, view=self) or []]
         answer = pages.get_paginated_response(documents).data
         return conditional_response(request, etag=etag_for("packages", answer), build=lambda: answer)
@@ -108,7 +105,7 @@ class PackageCompareView(APIView):
     )
     def get(self, request: Request) -> Response:
         user = caller(request)
-        left, right = (package_visible_to(user=user, digest=request.query_params.get(side, "")) for side in ("left", "right"))
+        left, right = (package_visible_to(user=user, digest=text_asked(request, side)) for side in ("left", "right"))
         document = comparison_document(packages_compare(left=left, right=right), left=left, right=right)
         return conditional_response(request, etag=etag_for("compare", document), build=lambda: document)
 
@@ -124,7 +121,7 @@ class PackageFileView(APIView):
         summary="A file of a package",
         tags=_TAGS,
         parameters=[OpenApiParameter("path", str, "path", description="As the manifest lists it.")],
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 404: _UNKNOWN},
+        responses={**_FILE_ANSWERS, 404: _UNKNOWN},
     )
     def get(self, request: Request, digest: str, path: str) -> HttpResponseBase:
         package = package_visible_to(user=caller(request), digest=digest)
@@ -170,6 +167,6 @@ def _file_answer(found: PackageFile) -> FileResponse:
         found.open(),
         as_attachment=content_type is None,
         filename=name.name,
-        content_type=content_type or "application/octet-stream",
+        content_type=content_type or _BYTES,
         headers={"Content-Length": str(found.size_bytes)},
     )

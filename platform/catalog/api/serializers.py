@@ -11,7 +11,7 @@ from catalog.deployments import REASON_MAXIMUM
 from catalog.models import CandidateMode, CheckState, RequestKind, RequestState
 from catalog.requests import REASON_MINIMUM
 
-_SCOPES = ["all", "site"]
+SCOPES = ["all", "site"]
 
 
 class FailureWordsSerializer(serializers.Serializer):
@@ -31,7 +31,7 @@ class PackageLinkSerializer(serializers.Serializer):
 
 class PlacementSerializer(serializers.Serializer):
     name = serializers.CharField()
-    scope = serializers.ChoiceField(choices=_SCOPES)
+    scope = serializers.ChoiceField(choices=SCOPES)
     site = serializers.CharField(allow_null=True)
 
 
@@ -70,7 +70,7 @@ class RequestSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=RequestKind.choices)
     name = serializers.CharField()
-    scope = serializers.ChoiceField(choices=_SCOPES)
+    scope = serializers.ChoiceField(choices=SCOPES)
     site = serializers.CharField(allow_null=True)
     package = PackageLinkSerializer(allow_null=True)
     candidate_mode = serializers.CharField(allow_null=True)
@@ -93,7 +93,7 @@ class ChangeSerializer(serializers.Serializer):
 
     id = serializers.IntegerField()
     name = serializers.CharField()
-    scope = serializers.ChoiceField(choices=_SCOPES)
+    scope = serializers.ChoiceField(choices=SCOPES)
     site = serializers.CharField(allow_null=True)
     kind = serializers.ChoiceField(choices=RequestKind.choices)
     previous = PackageLinkSerializer(allow_null=True)
@@ -117,7 +117,7 @@ class DeploymentDetailSerializer(serializers.Serializer):
 
     id = serializers.UUIDField()
     name = serializers.CharField()
-    scope = serializers.ChoiceField(choices=_SCOPES)
+    scope = serializers.ChoiceField(choices=SCOPES)
     site = serializers.CharField(allow_null=True)
     package = PackageSerializer()
     activated_at = serializers.DateTimeField(allow_null=True)
@@ -151,7 +151,7 @@ class RequestOutcomeSerializer(serializers.Serializer):
 class ScopedSerializer(serializers.Serializer):
     """`scope` site: only for the caller's own site. all: for every site, which takes a platform administrator."""
 
-    scope = serializers.ChoiceField(choices=_SCOPES, default="site")
+    scope = serializers.ChoiceField(choices=SCOPES, default="site")
     reason = serializers.CharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM, help_text="Why; the history keeps it.")
 
 

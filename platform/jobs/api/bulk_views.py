@@ -28,7 +28,7 @@ class BulkOutcomeSerializer(serializers.Serializer):
 
     job = serializers.UUIDField()
     outcome = serializers.ChoiceField(choices=["done", "refused", "not_found"])
-    status = serializers.ChoiceField(choices=list(JobStatus.values), allow_null=True)
+    status = serializers.ChoiceField(choices=JobStatus.choices, allow_null=True)
 
 
 class BulkOutcomesSerializer(serializers.Serializer):

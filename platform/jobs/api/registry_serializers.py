@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from catalog.deployments import REASON_MAXIMUM
 from catalog.requests import REASON_MINIMUM
+from common.fields import StrictBooleanField
 from jobs.api.job_serializers import JobSerializer
 from jobs.api.serializers import ResultSerializer
 
@@ -19,7 +20,7 @@ class RerunSerializer(serializers.Serializer):
     package = serializers.CharField(max_length=71, required=False)
     deployment = serializers.CharField(max_length=50, required=False)
     reason = serializers.CharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM)
-    force = serializers.BooleanField(default=False, help_text="Again even where the study was already re-run with the package.")
+    force = StrictBooleanField(default=False, help_text="Again even where the study was already re-run with the package.")
 
 
 class RepeatSerializer(serializers.Serializer):

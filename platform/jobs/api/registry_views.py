@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from django.http import Http404
-from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,11 +15,12 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from accounts.models import User
 from accounts.permissions import CanAdminister
-from catalog.models import ModelPackage
+from catalog.models import CandidateMode, ModelPackage
 from catalog.selectors import administered_deployments, deployment_resolve
 from common.conditional import conditional_response, etag_for
 from common.openapi import PROBLEM_CONFLICT
 from common.problems import Problem
+from common.queries import choice_asked, moment_asked, text_asked
 from inference_worker.contract.failures import CodedError, failure_for
 from jobs.agreement import agreement_report
 from jobs.api import registry_serializers as shapes
@@ -229,38 +230,27 @@ class AgreementView(APIView):
         tags=_TAGS,
         parameters=[
             OpenApiParameter("scope", str, enum=["site", "all"]),
-            OpenApiParameter("since", str, description="ISO 8601; default: since the candidate started."),
+            OpenApiParameter("since", OpenApiTypes.DATETIME, description="Default: since the candidate started."),
             OpenApiParameter("candidate", str, description="Digest; default: the candidate that runs."),
-            OpenApiParameter("mode", str, enum=["shadow", "canary"]),
+            OpenApiParameter("mode", str, enum=CandidateMode.values),
         ],
         responses={200: shapes.AgreementSerializer, 404: NOT_FOUND, 409: PROBLEM_CONFLICT},
     )
     def get(self, request: Request, name: str) -> Response:
         user = caller(request)
+        scope = choice_asked(request, "scope", ["site", "all"])
+        mode = choice_asked(request, "mode", CandidateMode.values)
+        digest, since = text_asked(request, "candidate"), moment_asked(request, "since")
         rows = list(administered_deployments(user=user).filter(name=name))
-        if scope := request.query_params.get("scope"):
+        if scope:
             rows = [row for row in rows if (row.site_id is None) == (scope == "all")]
         if not rows:
             raise Http404
         deployment = max(rows, key=lambda row: row.site_id is not None)
-        digest = request.query_params.get("candidate")
         candidate = ModelPackage.objects.filter(pk=digest).first() if digest else deployment.candidate
         if candidate is None:
             raise CodedError("input:unknown_package" if digest else "input:no_candidate")
-        mode = request.query_params.get("mode") or deployment.candidate_mode or "shadow"
-        since = _moment(request.query_params.get("since"))
+        mode = mode or deployment.candidate_mode or "shadow"
         site = None if user.is_superuser else user.site
         report = agreement_report(deployment=deployment, candidate=candidate, mode=mode, since=since, site=site)
         return conditional_response(request, etag=etag_for("agreement", report), build=lambda: report)
-
-
-def _moment(text: str | None) -> Any:
-    if not text:
-        return None
-    try:
-        moment_given = parse_datetime(text)
-    except ValueError:
-        moment_given = None
-    if moment_given is None or moment_given.tzinfo is None:
-        raise CodedError("input:invalid_field", "since: a moment with its offset, such as 2026-03-01T00:00:00Z")
-    return moment_given

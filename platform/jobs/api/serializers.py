@@ -5,7 +5,6 @@ The documents themselves are built in jobs.api.documents and jobs.api.result_doc
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from inference_worker.contract.events import JobStage
@@ -13,7 +12,7 @@ from inference_worker.contract.queues import Priority
 from inference_worker.contract.results import VOI_FUNCTIONS, WINDOW_SOURCES, Assessment
 from jobs.models import JobStatus
 
-STATUSES = list(JobStatus.values)
+STATUSES = JobStatus.choices
 STAGES = [stage.value for stage in JobStage]
 PRIORITIES = [priority.value for priority in Priority]
 _ASSESSMENT = [assessment.value for assessment in Assessment]
@@ -60,21 +59,6 @@ class JobReferenceSerializer(serializers.Serializer):
     url = serializers.CharField()
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Accepted",
-            value={
-                "id": "8c1f0c59-9f3e-4c3c-8f6c-0a3c8f5d2f10",
-                "job": {
-                    "id": "2f1d7f0e-6f1b-4b39-b1ef-0f5c3b4c9d21",
-                    "url": "/api/v1/jobs/2f1d7f0e-6f1b-4b39-b1ef-0f5c3b4c9d21",
-                },
-            },
-            response_only=True,
-        )
-    ]
-)
 class AcceptedSerializer(serializers.Serializer):
     """The study's id and its job."""
 

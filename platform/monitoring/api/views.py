@@ -23,7 +23,7 @@ from catalog.selectors import administered_deployments
 from common import clock
 from common.conditional import conditional_response, etag_for
 from common.problems import Problem, problem_response
-from inference_worker.contract.failures import CodedError
+from common.queries import choice_asked
 from monitoring.alerts import alert_acknowledge
 from monitoring.api import serializers as shapes
 from monitoring.metrics import metrics_text
@@ -52,11 +52,9 @@ class DeploymentMonitoringView(APIView):
     )
     def get(self, request: Request, name: str) -> Response:
         user = caller(request)
-        window = request.query_params.get("window", "24h")
-        if window not in WINDOWS:
-            raise CodedError("input:invalid_field", f"window: one of {', '.join(WINDOWS)}")
+        window = choice_asked(request, "window", list(WINDOWS), default="24h")
         rows = list(administered_deployments(user=user).filter(name=name))
-        if scope := request.query_params.get("scope"):
+        if scope := choice_asked(request, "scope", ["site", "all"]):
             rows = [row for row in rows if (row.site_id is None) == (scope == "all")]
         if not rows:
             raise Http404

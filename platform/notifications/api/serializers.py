@@ -7,6 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from common.fields import StrictBooleanField
 from notifications.event_types import EventType
 from notifications.models import DeliveryState
 from notifications.sending import AttemptError
@@ -30,7 +31,7 @@ class WebhookUpdateSerializer(serializers.Serializer):
     url = serializers.CharField(max_length=500, required=False)
     description = serializers.CharField(max_length=200, required=False, allow_blank=True)
     event_types = EventTypesField(required=False, max_length=50)
-    is_active = serializers.BooleanField(required=False, help_text="true also forgets the failures that switched it off.")
+    is_active = StrictBooleanField(required=False, help_text="true also forgets the failures that switched it off.")
 
 
 class WebhookSerializer(serializers.Serializer):
@@ -91,7 +92,7 @@ class DeliverySerializer(serializers.Serializer):
 class ReplaySerializer(serializers.Serializer):
     since = serializers.DateTimeField()
     until = serializers.DateTimeField()
-    undelivered_only = serializers.BooleanField(default=True, help_text="false: also what was delivered.")
+    undelivered_only = StrictBooleanField(default=True, help_text="false: also what was delivered.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         since: datetime.datetime = attrs["since"]
