@@ -10,6 +10,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,9 +67,7 @@ def _compare(options: argparse.Namespace, console: Console, problems: Console) -
             task = progress.add_task(_name(package.manifest), total=len(dataset.records))
             own = replace(dataset, classes=package.manifest.classes)
             answers.append(
-                package_answers(
-                    package=package, dataset=own, threads=options.threads, advance=lambda task=task: progress.advance(task)
-                )
+                package_answers(package=package, dataset=own, threads=options.threads, advance=partial(progress.advance, task))
             )
     cases, predictions = _shared(answers, manifests)
     with problems.status(f"{len(cases)} images judged; computing differences and intervals"):

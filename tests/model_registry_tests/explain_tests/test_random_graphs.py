@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from model_registry.explain import gradient_model
 from tests.model_registry_tests.explain_tests.case import COLUMNS, Case, numerical_gradient
+from tests.model_registry_tests.thorough import examples
 
 CHANNELS, SIZE = 2, 4
 SHAPE = (CHANNELS, SIZE, SIZE)
@@ -70,7 +71,7 @@ STEPS: dict[str, Step] = {
 }
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 7)), min_size=2, max_size=7))
 def test_the_gradient_of_a_random_graph_matches_numerical_differentiation(plan: list[tuple[str, int]]) -> None:
     """Each step reads the result before it and, where it takes two, any earlier one."""

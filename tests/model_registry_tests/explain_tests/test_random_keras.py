@@ -17,6 +17,7 @@ from keras import layers  # noqa: E402
 from model_registry.export.onnx_export import keras_to_onnx  # noqa: E402
 from model_registry.zoo.model import ZooModel  # noqa: E402
 from tests.model_registry_tests.explain_tests.tape import tape_heatmaps, weights_spread  # noqa: E402
+from tests.model_registry_tests.thorough import examples  # noqa: E402
 
 SHAPE = (16, 12, 2)
 STEPS: dict[str, Any] = {
@@ -39,7 +40,7 @@ HEADS: dict[str, Any] = {
 }
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=examples(4), deadline=None, derandomize=True, phases=[Phase.generate])
 @given(plan=st.lists(st.sampled_from(sorted(STEPS)), min_size=2, max_size=5), head=st.sampled_from(sorted(HEADS)))
 def test_the_maps_of_a_random_stack_equal_tensorflows(plan: list[str], head: str) -> None:
     keras.utils.set_random_seed(7)
