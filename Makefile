@@ -55,12 +55,15 @@ demo: $(SERVING) frontend  ## The same, but leave after the result: status 0, or
 frontend: $(if $(wildcard frontend/package.json),$(FRONTEND_BUILT))  ## Build the web pages, if their sources changed
 
 # ── Proof ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-# What fails fast comes first. The platform's tests run on SQLite and again on PostgreSQL.
+# What fails fast comes first. The platform's tests run on SQLite and, where they ask for a database, again on PostgreSQL. One process
+# a core, a file to one of them; the end-to-end tests one after the other, because each starts a product that wants the cores itself.
+
+PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 
 .PHONY: test
 test: $(FULL) frontend  ## Every test, end to end with real processes and a browser included
-	$(BIN)/python -m pytest --ignore=tests/end_to_end_tests -q
-	$(BIN)/python -m pytest tests/platform_tests --ignore=tests/platform_tests/layout_tests --database postgres -q
+	$(BIN)/python -m pytest --ignore=tests/end_to_end_tests -q $(PARALLEL)
+	$(BIN)/python -m pytest tests/platform_tests --ignore=tests/platform_tests/layout_tests --database postgres -q $(PARALLEL)
 	cd frontend && $(NPM) test --silent
 	$(BIN)/python -m pytest tests/end_to_end_tests -q
 
