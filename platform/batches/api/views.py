@@ -290,7 +290,7 @@ class BatchRetryView(APIView):
         fields = RetrySerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         try:
-            batch_retry(batch_id=batch_id, statuses=sorted(fields.validated_data["statuses"]), retried_by=caller(request))
+            batch_retry(batch_id=batch_id, statuses=sorted(set(fields.validated_data["statuses"])), retried_by=caller(request))
         except BatchConflict as error:
             raise conflict(error) from error
         return accepted(request, batch_id)

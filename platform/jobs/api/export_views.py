@@ -18,6 +18,7 @@ from accounts.callers import caller
 from accounts.permissions import CanRead
 from common import clock
 from common.downloads import streamed
+from common.fields import StrictBooleanField, StrictUUIDField
 from inference_worker.contract.failures import CodedError
 from jobs.api.export import EXPORT_MAXIMUM, export_csv, export_jsonl
 from jobs.api.job_list import FORBIDDEN, REFUSED, JobFilter, site_asked, sort_asked
@@ -39,18 +40,19 @@ _FILE = {
 
 
 class _FormSerializer(serializers.Serializer):
-    """What the file is to be."""
+    """What the file is to be, as a query says it."""
 
     format = serializers.ChoiceField(choices=["csv", "jsonl"], default="csv")
-    identifiers = serializers.BooleanField(
-        default=False, help_text="With the hospital's own identifiers, for studies of your own site. Noted in the audit."
-    )
+    identifiers = serializers.BooleanField(default=False)
 
 
 class SelectionExportSerializer(_FormSerializer):
     """Chosen jobs. Those that are not there for you are left out."""
 
-    jobs = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=SELECTION_MAXIMUM)
+    identifiers = StrictBooleanField(  # a query says “true”, a body true
+        default=False, help_text="With the hospital's own identifiers, for studies of your own site. Noted in the audit."
+    )
+    jobs = serializers.ListField(child=StrictUUIDField(), min_length=1, max_length=SELECTION_MAXIMUM)
     sort = serializers.ChoiceField(choices=list(SORTS), default=DEFAULT_SORT)
 
 
