@@ -81,6 +81,7 @@ class JobExportView(_Filtered):
     @extend_schema(
         operation_id="jobs_export",
         summary="Export jobs as CSV or JSON Lines",
+        filters=True,
         description="Takes the list's own filters and `sort`. Cells that a spreadsheet would run are defused.",
         tags=["jobs"],
         parameters=[
@@ -124,6 +125,7 @@ class JobExportCountView(_Filtered):
         operation_id="jobs_export_count",
         summary="Count what an export would hold",
         tags=["jobs"],
+        filters=True,
         responses={200: ExportCountSerializer, 400: REFUSED, 403: FORBIDDEN},
     )
     def get(self, request: Request) -> Response:
