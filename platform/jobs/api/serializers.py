@@ -16,7 +16,7 @@ from jobs.models import JobStatus
 STATUSES = JobStatus.choices
 STAGES = [stage.value for stage in JobStage]
 PRIORITIES = [priority.value for priority in Priority]
-_ASSESSMENT = [assessment.value for assessment in Assessment]
+ASSESSMENTS = [assessment.value for assessment in Assessment]
 _LATERALITY = ["L", "R"]
 
 
@@ -100,7 +100,7 @@ class JobFailureSerializer(FailureSerializer):
 
 
 class OutcomeSerializer(serializers.Serializer):
-    assessment = serializers.ChoiceField(choices=_ASSESSMENT)
+    assessment = serializers.ChoiceField(choices=ASSESSMENTS)
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF keeps fields apart from attributes
     suspicion = serializers.FloatField(allow_null=True)
     threshold = serializers.FloatField(allow_null=True, help_text="The package's operating point for suspicion.")
@@ -152,7 +152,7 @@ class StudyDetailSerializer(StudySerializer):
 class ScoredSerializer(serializers.Serializer):
     """Scores of an image, a breast or the study; all null where it is not assessable."""
 
-    assessment = serializers.ChoiceField(choices=_ASSESSMENT)
+    assessment = serializers.ChoiceField(choices=ASSESSMENTS)
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF keeps fields apart from attributes
     probabilities = ScoresField(allow_null=True)
     calibrated_probabilities = ScoresField(allow_null=True)
