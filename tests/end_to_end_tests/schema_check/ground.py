@@ -70,6 +70,7 @@ def ground_prepare(stack: Stack) -> Ground:
     ground = Ground(tokens={**tokens, "nobody": None}, kept=kept)
     with _client(stack, str(tokens["administrator"])) as administrator:
         _things_make(stack, administrator, ground)
+    ground.values["view_id"] = [_view_make(stack, token) for token in tokens.values() if token is not None]
     return ground
 
 
@@ -143,6 +144,12 @@ def _post(client: httpx.Client, address: str, body: dict[str, Any]) -> dict[str,
     answer = client.post(f"/api/v1/{address}", json=body)
     assert answer.is_success, answer.text
     return dict(answer.json())
+
+
+def _view_make(stack: Stack, token: str) -> str:
+    """Everybody has views of one's own; another's are 404."""
+    with _client(stack, token) as client:
+        return str(_post(client, "jobs/views", {"name": "Unread", "query": {"reading": "unread", "sort": "oldest"}})["id"])
 
 
 def _submit(client: httpx.Client, data: bytes) -> dict[str, Any]:
