@@ -88,8 +88,8 @@ class ExportCountSerializer(serializers.Serializer):
 
 
 _FILE = {
-    (200, _CSV): OpenApiTypes.STR,
     (200, _JSONL): ExportLineSerializer,
+    (200, _CSV): OpenApiTypes.STR,
     400: REFUSED,
     403: FORBIDDEN,
 }
