@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from accounts.administration import SITE_FIELDS
 from accounts.models import SHARE_WEIGHT_MAXIMUM, ApiToken, Role, Site, User
-from common.fields import StrictBooleanField
+from common.fields import STRICT_FIELDS, StrictBooleanField, StrictCharField, StrictIntegerField, StrictSlugField
 
 
 class UserSerializer(serializers.ModelSerializer):
@@ -29,9 +29,9 @@ class UserWithPasswordSerializer(UserSerializer):
 
 
 class UserAddSerializer(serializers.Serializer):
-    username = serializers.CharField(max_length=150)
+    username = StrictCharField(max_length=150)
     role = serializers.ChoiceField(choices=Role.choices)
-    site = serializers.SlugField(required=False, help_text="For platform administrators; left out: your own.")
+    site = StrictSlugField(required=False, help_text="For platform administrators; left out: your own.")
 
 
 class UserChangeSerializer(serializers.Serializer):
@@ -40,8 +40,8 @@ class UserChangeSerializer(serializers.Serializer):
 
 
 class PasswordSerializer(serializers.Serializer):
-    current_password = serializers.CharField(max_length=200, trim_whitespace=False, write_only=True)
-    new_password = serializers.CharField(max_length=200, trim_whitespace=False, write_only=True)
+    current_password = StrictCharField(max_length=200, trim_whitespace=False, write_only=True)
+    new_password = StrictCharField(max_length=200, trim_whitespace=False, write_only=True)
 
 
 class TokenSerializer(serializers.ModelSerializer):
@@ -64,8 +64,8 @@ class TokenShownSerializer(TokenSerializer):
 
 
 class TokenAddSerializer(serializers.Serializer):
-    name = serializers.CharField(max_length=100)
-    user = serializers.IntegerField(required=False, help_text="For administrators; left out: your own.")
+    name = StrictCharField(max_length=100)
+    user = StrictIntegerField(required=False, help_text="For administrators; left out: your own.")
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
     read_only = StrictBooleanField(  # type: ignore[assignment]  # DRF keeps fields apart from attributes
         default=False, help_text="Reads and nothing else."
@@ -82,12 +82,13 @@ class SiteSerializer(serializers.ModelSerializer):
 
 
 class SiteAddSerializer(serializers.Serializer):
-    slug = serializers.SlugField(max_length=50)
-    name = serializers.CharField(max_length=200)
+    slug = StrictSlugField(max_length=50)
+    name = StrictCharField(max_length=200)
 
 
 class SiteChangeSerializer(serializers.ModelSerializer):
-    share_weight = serializers.IntegerField(min_value=1, max_value=SHARE_WEIGHT_MAXIMUM, required=False)
+    serializer_field_mapping = STRICT_FIELDS
+    share_weight = StrictIntegerField(min_value=1, max_value=SHARE_WEIGHT_MAXIMUM, required=False)
     is_active = StrictBooleanField(required=False)
 
     class Meta:

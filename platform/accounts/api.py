@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from accounts.authentication import SessionAuthentication, csrf_enforce
 from accounts.models import Role, User
 from accounts.throttling import login_failed, login_guard, login_succeeded
+from common.fields import StrictCharField
 from common.problems import Problem
 
 _WRONG = OpenApiResponse(OpenApiTypes.OBJECT, description="User name or password is wrong.")
@@ -29,8 +30,8 @@ _TOO_OFTEN = OpenApiResponse(OpenApiTypes.OBJECT, description="Too many failed s
 class CredentialsSerializer(serializers.Serializer):
     """What a person types."""
 
-    username = serializers.CharField(max_length=150)
-    password = serializers.CharField(max_length=200, trim_whitespace=False, write_only=True)
+    username = StrictCharField(max_length=150)
+    password = StrictCharField(max_length=200, trim_whitespace=False, write_only=True)
 
 
 class SessionUserSerializer(serializers.Serializer):

@@ -1,10 +1,10 @@
-"""Registry work in inference workers: what is asked for, and what came of it, once and fenced by attempt.
+"""Registry work in inference workers: what came of it, once and fenced by attempt. What is asked for is catalog.check_orders'.
 
     QUEUED ── running ──► RUNNING ── done ──► PASSED | FAILED
        ▲                     │  └── failed, or its worker lost, as often as is allowed ──► FAILED
        └── attempt + 1 ◄─────┘
 
-A check is no job: it has no study, and its row is its own outbox. This module publishes nothing and loads no model.
+A build that ends is handed on to catalog.uploads, which installs its package. This module loads no model.
 """
 
 from __future__ import annotations
@@ -19,96 +19,22 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 
-from accounts.audit import audit_record
-from accounts.models import User
-from catalog.models import CheckKind, CheckState, ModelPackage, PackageCheck, PackageUpload
+from catalog.check_orders import OPEN, package_follow
+from catalog.models import CheckKind, CheckState, PackageCheck
+from catalog.uploads import build_failed, build_finished
 from common import clock
-from inference_worker.contract.checks import CheckEvent, CheckOrder, CheckProgress, CheckReport, CheckTask
+from inference_worker.contract.checks import CheckEvent, CheckProgress, CheckReport
 from inference_worker.contract.failures import failure_for
 from inference_worker.contract.wire import ContractViolation
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS_MAXIMUM = 3
-_OPEN = (CheckState.QUEUED, CheckState.RUNNING)
 #: A published order that nobody began for so long is published again: two workers at it are fenced, none is not noticed.
 _UNBEGUN_AFTER = datetime.timedelta(minutes=10)
 _PAUSE = datetime.timedelta(seconds=5)
 _REPORT_BYTES_MAXIMUM = 500_000
-
-
-def validation_request(
-    *, package: ModelPackage, requested_by: User | None, not_before: datetime.datetime | None = None
-) -> PackageCheck:
-    """Ask a worker to prove the package, at once or not before a moment. While one validation of it is open, that one is
-    returned."""
-    with transaction.atomic():
-        ModelPackage.objects.select_for_update().get(pk=package.pk)
-        running = PackageCheck.objects.filter(package=package, kind=CheckKind.VALIDATE, state__in=_OPEN).first()
-        if running is not None:
-            return running
-        check = PackageCheck.objects.create(
-            kind=CheckKind.VALIDATE, package=package, requested_by=requested_by, not_before=not_before or clock.now()
-        )
-        _package_state(check)
-        audit_record(actor=requested_by, action="package.validate", subject=package.pk, check=str(check.pk))
-    package.validation_state = check.state
-    return check
-
-
-def build_request(*, upload: PackageUpload, requested_by: User) -> PackageCheck:
-    """Ask a worker to build a package from an uploaded ONNX file and its form. Joins the caller's transaction."""
-    return PackageCheck.objects.create(kind=CheckKind.BUILD, upload=upload, requested_by=requested_by, not_before=clock.now())
-
-
-def checks_due() -> list[PackageCheck]:
-    """Checks that the broker does not hold and that may start, oldest first, locked until the caller's transaction ends."""
-    rows = PackageCheck.objects.select_for_update(of=("self",)).select_related("package", "upload")
-    return list(
-        rows.filter(state=CheckState.QUEUED, published_at=None, not_before__lte=clock.now()).order_by("requested_at")[:20]
-    )
-
-
-def check_order(check: PackageCheck) -> CheckOrder:
-    """What a worker is told."""
-    if check.kind == CheckKind.BUILD:
-        assert check.upload is not None
-        return CheckOrder(
-            check_id=str(check.pk),
-            attempt=check.attempt,
-            task=CheckTask.BUILD,
-            lease_seconds=settings.JOB_LEASE_SECONDS,
-            source_key=check.upload.object_key,
-            source_sha256=check.upload.sha256,
-            form=check.upload.form,
-            output_prefix=output_prefix(check),
-        )
-    assert check.package is not None
-    return CheckOrder(
-        check_id=str(check.pk),
-        attempt=check.attempt,
-        task=CheckTask.VALIDATE,
-        lease_seconds=settings.JOB_LEASE_SECONDS,
-        package_digest=check.package.pk,
-        package_key=check.package.object_key,
-    )
-
-
-def output_prefix(check: PackageCheck) -> str:
-    """The folder in the object store where this attempt, and no other, writes."""
-    return f"checks/{check.pk}/{check.attempt}"
-
-
-def checks_published(checks: Sequence[PackageCheck]) -> None:
-    """The broker holds these now."""
-    PackageCheck.objects.filter(pk__in=[check.pk for check in checks]).update(published_at=clock.now())
-
-
-def checks_republish() -> int:
-    """The broker forgot everything: what waited there waits here again."""
-    return PackageCheck.objects.filter(state=CheckState.QUEUED, published_at__isnull=False).update(published_at=None)
 
 
 def checks_reap() -> int:
@@ -145,7 +71,7 @@ def check_apply(event: CheckEvent) -> bool:
         raise ContractViolation("CheckEvent.check_id is malformed") from None
     rows = PackageCheck.objects.select_for_update(of=("self",)).select_related("package", "upload")
     check = rows.filter(pk=key).first()
-    if check is None or event.attempt != check.attempt or check.state not in _OPEN:
+    if check is None or event.attempt != check.attempt or check.state not in OPEN:
         return False
     if check.state == CheckState.QUEUED:
         check.state = CheckState.RUNNING
@@ -161,7 +87,7 @@ def check_apply(event: CheckEvent) -> bool:
             check.step, check.steps_done = _plain(event.step, 40), min(event.steps_done, check.steps_total)
         check.lease_until = clock.now() + datetime.timedelta(seconds=settings.JOB_LEASE_SECONDS)
         check.save()
-    _package_state(check)
+    package_follow(check)
     return True
 
 
@@ -180,8 +106,6 @@ def _done(check: PackageCheck, event: CheckEvent) -> None:
         check.failure_detail = _plain(first.detail, 2000) if first else ""
     _finish(check)
     if check.kind == CheckKind.BUILD:
-        from catalog.uploads import build_finished  # the room above: uploads ask for checks
-
         build_finished(check=check, report=report)
 
 
@@ -200,10 +124,8 @@ def _attempt_failed(check: PackageCheck, *, code: str, detail: str) -> None:
         check.failure_code, check.failure_detail = _plain(code, 64), _plain(detail, 2000)
         _finish(check)
         if check.kind == CheckKind.BUILD:
-            from catalog.uploads import build_failed
-
             build_failed(check=check)
-    _package_state(check)
+    package_follow(check)
 
 
 def _finish(check: PackageCheck) -> None:
@@ -212,14 +134,6 @@ def _finish(check: PackageCheck) -> None:
     check.step = ""
     check.save()
     logger.info("check %s of kind %s ended %s %s", check.pk, check.kind, check.state, check.failure_code)
-
-
-def _package_state(check: PackageCheck) -> None:
-    """A package stands as its latest validation does."""
-    if check.kind == CheckKind.VALIDATE:
-        newer = Q(requested_at__gt=check.requested_at)
-        if not PackageCheck.objects.filter(newer, package=check.package, kind=CheckKind.VALIDATE).exists():
-            ModelPackage.objects.filter(pk=check.package_id).update(validation_state=check.state)
 
 
 def _report_read(payload: Any) -> CheckReport:

@@ -22,7 +22,7 @@ from django.db import transaction
 from accounts.audit import audit_record
 from accounts.models import User
 from catalog.archives import package_unpack
-from catalog.checks import build_request, output_prefix, validation_request
+from catalog.check_orders import build_request, output_prefix, validation_request
 from catalog.models import CheckKind, CheckState, ModelPackage, PackageCheck, PackageUpload, UploadState
 from catalog.packages import package_install
 from common import clock

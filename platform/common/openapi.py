@@ -17,10 +17,10 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import AllowAny
 
 from common.idempotency import HEADER, REPLAYED_HEADER, takes_keys
+from common.negotiation import AnyAccept
 
 #: A hook below gives it its content.
 PROBLEM_CONFLICT = OpenApiResponse(OpenApiTypes.OBJECT, description="The state of things does not allow it.")
@@ -112,7 +112,7 @@ def _failures(operation: dict[str, Any], method: str, view: Any) -> Iterator[tup
         yield "413", "The body is larger than this address takes."
         yield "415", "The body is of a type that this address does not read."
         yield "429", "Too many requests, or too many large bodies at the same time: wait as long as Retry-After says."
-    if issubclass(view.content_negotiation_class, DefaultContentNegotiation):
+    if not issubclass(view.content_negotiation_class, AnyAccept):
         yield "406", "The answer cannot be given in the form that Accept asks for."
 
 

@@ -20,7 +20,7 @@ from django.db import transaction
 from accounts.authentication import token_hash
 from accounts.models import ApiToken, Role, Site, User
 from accounts.services import site_create, token_issue, user_create
-from catalog.checks import validation_request
+from catalog.check_orders import validation_request
 from catalog.deployments import Because, activate
 from catalog.models import Deployment
 from catalog.packages import package_install

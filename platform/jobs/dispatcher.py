@@ -15,7 +15,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 
-from catalog.checks import check_order, checks_due, checks_published, checks_republish
+from catalog.check_orders import check_order, checks_due, checks_published, checks_republish
 from catalog.requests import requests_apply_due
 from jobs import broker
 from jobs.heartbeats import DISPATCHER, own_heartbeat_write

@@ -6,22 +6,33 @@ const { readdirSync } = await import('node:fs');
 const source = new URL('../../frontend/src/', import.meta.url);
 
 /** What the pages pass, where it is more than an id: the names are what counts. */
+const worklist = {
+  status: ['FAILED'],
+  priority: 'stat',
+  deployment: 'x',
+  label: 'x',
+  side: 'above',
+  reading: 'unread',
+  search: 'x',
+  site: '*',
+  sort: 'oldest',
+  created_after: 'x',
+  created_before: 'x',
+};
+const saved = { name: 'x', query: {}, is_default: true };
+const form = { format: 'csv', identifiers: true };
 const given = {
   'api.sessionOpen': [{ username: 'x', password: 'x' }],
-  'api.jobsList': [
-    {
-      status: ['FAILED'],
-      priority: 'stat',
-      deployment: 'x',
-      label: 'x',
-      side: 'above',
-      search: 'x',
-      sort: 'oldest',
-      created_after: 'x',
-      created_before: 'x',
-      cursor: 'x',
-    },
-  ],
+  'api.jobsList': [{ ...worklist, cursor: 'x', page_size: 200 }],
+  'api.jobsSummary': [undefined, { site: '*' }],
+  'worklistApi.viewCreate': [saved],
+  'worklistApi.viewChange': ['x', saved],
+  'worklistApi.readingMark': [['x'], true],
+  'worklistApi.exportCount': [worklist],
+  'worklistApi.exportFiltered': [worklist, form],
+  'worklistApi.exportChosen': [['x'], { ...form, sort: 'oldest' }],
+  'samples.submit': [{ key: 'x' }],
+  'samples.studiesList': [{ page_size: 1 }],
   'api.studySubmit': [
     {
       uploads: ['x'],
@@ -98,6 +109,7 @@ function record(method, address, body) {
   process.stdout.write(`${JSON.stringify({ client, method, path: url.pathname, query, body: body ?? [] })}\n`);
 }
 
+globalThis.mammoserveWords = (await import(new URL('strings/catalogue-en.js', source))).catalogue;
 globalThis.document = { cookie: '' };
 globalThis.location = new URL('http://pages/');
 globalThis.fetch = async (address, { method = 'GET', body } = {}) => {

@@ -18,12 +18,10 @@ from accounts.callers import caller
 from accounts.permissions import CanRead, CanSubmit
 from batches.api.documents import quarantine_document
 from batches.api.serializers import QuarantineSerializer, ReleaseSerializer
-from batches.api.views import CONFLICT, NOT_FOUND, REFUSED, conflict, refusal
-from batches.manifest import ManifestRefusal
+from batches.api.views import CONFLICT, NOT_FOUND, REFUSED, refusals
 from batches.models import BatchItem, QuarantineState
 from batches.quarantine import item_discard, item_release
 from batches.selectors import quarantine_visible_to
-from batches.services import BatchConflict
 from common.conditional import conditional_response, etag_for
 from common.pagination import CursorPagination
 
@@ -117,12 +115,8 @@ class QuarantineReleaseView(APIView):
     )
     def post(self, request: Request, item_id: uuid.UUID) -> Response:
         _item_or_404(request, item_id)
-        try:
+        with refusals():
             item_release(item_id=item_id, data=request.data, released_by=caller(request))
-        except ManifestRefusal as error:
-            raise refusal(error) from error
-        except BatchConflict as error:
-            raise conflict(error) from error
         return _response(request, item_id)
 
 
@@ -140,8 +134,6 @@ class QuarantineDiscardView(APIView):
     )
     def post(self, request: Request, item_id: uuid.UUID) -> Response:
         _item_or_404(request, item_id)
-        try:
+        with refusals():
             item_discard(item_id=item_id, discarded_by=caller(request))
-        except BatchConflict as error:
-            raise conflict(error) from error
         return _response(request, item_id)

@@ -20,7 +20,7 @@ from batches.api.serializers import ResultLineSerializer
 from batches.api.views import NOT_FOUND, REFUSED, batch_or_404
 from batches.states import ItemStatus
 from common.downloads import streamed
-from jobs.api.result_views import AnyAccept
+from common.negotiation import AnyAccept
 
 _JSONL, _CSV = "application/x-ndjson", "text/csv"
 _FORMAT = OpenApiParameter("format", str, enum=["jsonl", "csv"], description="Left out: as Accept says, else jsonl.")

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from batches.models import Duplicates, QuarantineState, SourceState
 from batches.states import BatchState, ItemStatus
+from common.fields import StrictBooleanField, StrictCharField, StrictIntegerField, StrictRegexField, StrictUUIDField
 from inference_worker.contract.queues import ORDER_QUEUES
 from jobs.api.serializers import FailureSerializer, ResultSerializer
 
@@ -15,21 +16,21 @@ _PRIORITY = list(ORDER_QUEUES)
 class MetadataField(serializers.DictField):
     """Up to 16 texts of up to 512 characters; must not identify a patient."""
 
-    child = serializers.CharField(max_length=512, allow_blank=True)
+    child = StrictCharField(max_length=512, allow_blank=True)
 
 
 class ManifestItemSerializer(serializers.Serializer):
     """One study: the uploads of its files (or one ZIP of it), or the folder where they lie, or the uploads that were made with
     this batch and custom_id."""
 
-    custom_id = serializers.RegexField(
+    custom_id = StrictRegexField(
         r"^[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,63}$", help_text="Yours, once in the batch. Must not identify a patient."
     )
-    external_id = serializers.CharField(required=False, allow_blank=True, max_length=128)
-    uploads = serializers.ListField(child=serializers.UUIDField(), required=False)
-    prefix = serializers.CharField(required=False, max_length=500)
+    external_id = StrictCharField(required=False, allow_blank=True, max_length=128)
+    uploads = serializers.ListField(child=StrictUUIDField(), required=False)
+    prefix = StrictCharField(required=False, max_length=500)
     priority = serializers.ChoiceField(choices=_PRIORITY, required=False)
-    deployment = serializers.CharField(required=False, allow_blank=True, max_length=50)
+    deployment = StrictCharField(required=False, allow_blank=True, max_length=50)
     metadata = MetadataField(required=False)
 
 
@@ -38,10 +39,10 @@ class ManifestPartSerializer(serializers.Serializer):
 
     items = ManifestItemSerializer(many=True, required=False)
     archives = serializers.ListField(
-        child=serializers.UUIDField(), required=False, help_text="Uploads that are ZIPs: each study in them becomes an item."
+        child=StrictUUIDField(), required=False, help_text="Uploads that are ZIPs: each study in them becomes an item."
     )
     prefixes = serializers.ListField(
-        child=serializers.CharField(max_length=500),
+        child=StrictCharField(max_length=500),
         required=False,
         help_text="Places that the operator opened to the site: each study in them becomes an item.",
     )
@@ -50,12 +51,12 @@ class ManifestPartSerializer(serializers.Serializer):
 class ManifestSerializer(ManifestPartSerializer):
     """A batch to be made; every field may be left out."""
 
-    name = serializers.CharField(required=False, allow_blank=True, max_length=100)
+    name = StrictCharField(required=False, allow_blank=True, max_length=100)
     priority = serializers.ChoiceField(choices=_PRIORITY, default="routine")
-    deployment = serializers.CharField(required=False, allow_blank=True, max_length=50)
+    deployment = StrictCharField(required=False, allow_blank=True, max_length=50)
     metadata = MetadataField(required=False)
-    auto_start = serializers.BooleanField(default=False)
-    expires_after_seconds = serializers.IntegerField(default=604_800, min_value=60, max_value=2_592_000)
+    auto_start = StrictBooleanField(default=False)
+    expires_after_seconds = StrictIntegerField(default=604_800, min_value=60, max_value=2_592_000)
     duplicates = serializers.ChoiceField(
         choices=Duplicates.choices,
         default=Duplicates.REUSE.value,
@@ -64,15 +65,15 @@ class ManifestSerializer(ManifestPartSerializer):
 
 
 class RetrySerializer(serializers.Serializer):
-    statuses = serializers.MultipleChoiceField(choices=["failed", "cancelled"], default={"failed"})
+    statuses = serializers.ListField(child=serializers.ChoiceField(choices=["failed", "cancelled"]), default=["failed"])
 
 
 class ReleaseSerializer(serializers.Serializer):
     """What was mended; `{}` tries the same again."""
 
-    uploads = serializers.ListField(child=serializers.UUIDField(), required=False)
-    prefix = serializers.CharField(required=False, max_length=500)
-    deployment = serializers.CharField(required=False, allow_blank=True, max_length=50)
+    uploads = serializers.ListField(child=StrictUUIDField(), required=False)
+    prefix = StrictCharField(required=False, max_length=500)
+    deployment = StrictCharField(required=False, allow_blank=True, max_length=50)
     duplicates = serializers.ChoiceField(choices=Duplicates.choices, required=False)
 
 

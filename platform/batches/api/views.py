@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -85,17 +87,28 @@ def retry_after(batch: Batch) -> dict[str, str]:
     return {"Retry-After": str(max(1, min(_RETRY_AFTER_MAXIMUM_SECONDS, seconds)))}
 
 
-def conflict(error: BatchConflict) -> Problem:
+def _conflict(error: BatchConflict) -> Problem:
     title, detail, action = _CONFLICTS[error.code]
     return Problem(status=409, code=error.code, title=title, detail=f"{detail} It is “{error.state}”.", action=action)
 
 
-def refusal(error: ManifestRefusal) -> Problem:
+def _refusal(error: ManifestRefusal) -> Problem:
     """A refused manifest; what did not fit into the list of errors is counted."""
     problem = Problem.for_coded_error(error, errors=error.errors)
     if error.omitted:
         problem.errors.append({"field": "", "code": "omitted", "message": f"{error.omitted} more errors are not listed."})
     return problem
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What a manifest or a state does not allow is answered as the problem that it is."""
+    try:
+        yield
+    except ManifestRefusal as error:
+        raise _refusal(error) from error
+    except BatchConflict as error:
+        raise _conflict(error) from error
 
 
 def accepted(request: Request, batch_id: uuid.UUID) -> Response:
@@ -144,10 +157,8 @@ class BatchListView(RateLimited, GenericAPIView):
         user = caller(request)
         if user.site is None:
             raise Problem.for_status(403)
-        try:
+        with refusals():
             batch = batch_create(user=user, site=user.site, data=request.data)
-        except ManifestRefusal as error:
-            raise refusal(error) from error
         return accepted(request, batch.pk)
 
 
@@ -222,12 +233,8 @@ class BatchItemsView(RateLimited, GenericAPIView):
     )
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
         batch_or_404(request, batch_id)
-        try:
+        with refusals():
             batch_append(batch_id=batch_id, data=request.data)
-        except ManifestRefusal as error:
-            raise refusal(error) from error
-        except BatchConflict as error:
-            raise conflict(error) from error
         return accepted(request, batch_id)
 
 
@@ -245,10 +252,8 @@ class BatchCloseView(APIView):
     )
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
         batch_or_404(request, batch_id)
-        try:
+        with refusals():
             batch_close(batch_id=batch_id, closed_by=caller(request))
-        except BatchConflict as error:
-            raise conflict(error) from error
         return accepted(request, batch_id)
 
 
@@ -266,10 +271,8 @@ class BatchCancelView(APIView):
     )
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
         batch_or_404(request, batch_id)
-        try:
+        with refusals():
             batch_cancel(batch_id=batch_id, cancelled_by=caller(request))
-        except BatchConflict as error:
-            raise conflict(error) from error
         return accepted(request, batch_id)
 
 
@@ -289,8 +292,6 @@ class BatchRetryView(APIView):
         batch_or_404(request, batch_id)
         fields = RetrySerializer(data=request.data)
         fields.is_valid(raise_exception=True)
-        try:
-            batch_retry(batch_id=batch_id, statuses=sorted(fields.validated_data["statuses"]), retried_by=caller(request))
-        except BatchConflict as error:
-            raise conflict(error) from error
+        with refusals():
+            batch_retry(batch_id=batch_id, statuses=sorted(set(fields.validated_data["statuses"])), retried_by=caller(request))
         return accepted(request, batch_id)

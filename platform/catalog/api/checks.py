@@ -16,7 +16,7 @@ from accounts.permissions import CanAdminister
 from catalog.api import package_serializers as shapes
 from catalog.api.documents import check_document, package_document
 from catalog.api.serializers import PackageSerializer
-from catalog.checks import validation_request
+from catalog.check_orders import validation_request
 from catalog.models import CheckKind
 from catalog.packages import package_archive, package_unarchive
 from catalog.selectors import check_read, package_checks, package_visible_to

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,6 +41,7 @@ _OUTCOMES = {
     200: shapes.RequestOutcomeSerializer,
     202: OpenApiResponse(shapes.RequestOutcomeSerializer, description="Waits for a second person or for its moment."),
     409: PROBLEM_CONFLICT,
+    422: OpenApiResponse(OpenApiTypes.OBJECT, description="Refused, with a code of the failure catalogue."),
 }
 _DECIDED = {200: shapes.RequestOutcomeSerializer, 409: PROBLEM_CONFLICT}
 _TAGS = ["deployments"]

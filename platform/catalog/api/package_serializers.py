@@ -13,6 +13,7 @@ from rest_framework import serializers
 from catalog.api.serializers import FailureWordsSerializer, PackageSerializer
 from catalog.models import UPLOAD_KINDS, CheckKind, CheckState, UploadState
 from catalog.requests import REASON_MINIMUM
+from common.fields import StrictCharField, StrictFloatField, StrictRegexField
 from inference_worker.contract.checks import Verdict
 from model_registry.packaging.named_profiles import profile_names
 
@@ -140,7 +141,7 @@ class ComparisonSerializer(serializers.Serializer):
 
 
 class ReasonSerializer(serializers.Serializer):
-    reason = serializers.CharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM, help_text="Why; the audit keeps it.")
+    reason = StrictCharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM, help_text="Why; the audit keeps it.")
 
 
 class PackageUploadSerializer(serializers.Serializer):
@@ -163,22 +164,22 @@ class OnnxFormSerializer(serializers.Serializer):
     """What an ONNX file does not say of itself. `labels` in the order of the model's scores; `target` (the CAM layer) and
     `scores` are tensors of the graph and found in it where they are left out."""
 
-    name = serializers.RegexField(r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    version = serializers.RegexField(r"^[0-9]+\.[0-9]+\.[0-9]+([.-][A-Za-z0-9.-]+)?$", max_length=64)
-    title = serializers.CharField(max_length=120, required=False)
-    labels = serializers.ListField(child=serializers.CharField(max_length=64), min_length=2, max_length=100)
+    name = StrictRegexField(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    version = StrictRegexField(r"^[0-9]+\.[0-9]+\.[0-9]+([.-][A-Za-z0-9.-]+)?$", max_length=64)
+    title = StrictCharField(max_length=120, required=False)
+    labels = serializers.ListField(child=StrictCharField(max_length=64), min_length=2, max_length=100)
     profile = serializers.ChoiceField(choices=profile_names())
-    suspicion_classes = serializers.ListField(child=serializers.CharField(max_length=64), min_length=1, max_length=100)
-    statement = serializers.CharField(max_length=500, help_text="What the model is for, and what it is not.")
-    threshold = serializers.FloatField(min_value=0, max_value=1, required=False)
-    suspicion_target = serializers.CharField(max_length=64, required=False)
+    suspicion_classes = serializers.ListField(child=StrictCharField(max_length=64), min_length=1, max_length=100)
+    statement = StrictCharField(max_length=500, help_text="What the model is for, and what it is not.")
+    threshold = StrictFloatField(min_value=0, max_value=1, required=False)
+    suspicion_target = StrictCharField(max_length=64, required=False)
     method = serializers.ChoiceField(choices=["grad-cam", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam"], required=False)
-    target = serializers.CharField(max_length=300, required=False)
-    scores = serializers.CharField(max_length=300, required=False)
+    target = StrictCharField(max_length=300, required=False)
+    scores = StrictCharField(max_length=300, required=False)
     outputs = serializers.ChoiceField(choices=["logits", "probabilities"], required=False)
     activation = serializers.ChoiceField(choices=["softmax", "sigmoid"], required=False)
-    training_data = serializers.CharField(max_length=500, required=False)
-    licence = serializers.CharField(max_length=200, required=False)
+    training_data = StrictCharField(max_length=500, required=False)
+    licence = StrictCharField(max_length=200, required=False)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (unknown := sorted(set(data) - set(self.fields))):
@@ -198,7 +199,7 @@ class UploadRequestSerializer(serializers.Serializer):
 
     kind = serializers.ChoiceField(choices=UPLOAD_KINDS)
     file = serializers.FileField(help_text="A package as a zip archive, or a model as ONNX.")
-    form = serializers.CharField(required=False, help_text="JSON; the fields of OnnxForm.")
+    form = StrictCharField(required=False, help_text="JSON; the fields of OnnxForm.")
 
 
 class UploadsSerializer(serializers.Serializer):

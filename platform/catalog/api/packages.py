@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any
 
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -21,6 +19,7 @@ from catalog.compare import packages_compare
 from catalog.package_files import PackageFile, package_card, package_file, package_zip
 from catalog.selectors import package_checks, package_jobs_count, package_visible_to, packages_visible_to
 from common.conditional import conditional_response, etag_for, etag_matches
+from common.negotiation import AnyAccept
 from common.pagination import PageNumberPagination
 from common.queries import choice_asked, text_asked
 
@@ -31,16 +30,6 @@ _BYTES = "application/octet-stream"
 #: What a browser may show by itself. Everything else of a package is a file to keep.
 _INLINE = {".svg": "image/svg+xml", ".png": "image/png", ".md": "text/markdown; charset=utf-8"}
 _FILE_ANSWERS = {(200, kind.partition(";")[0]): OpenApiTypes.BINARY for kind in (*_INLINE.values(), _BYTES)}
-
-
-class AnyAccept(BaseContentNegotiation):
-    """An <img> asks for images and an error is problem+json: nothing here is negotiated."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
 
 
 class PackageListView(APIView):

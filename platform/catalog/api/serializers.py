@@ -10,6 +10,7 @@ from rest_framework import serializers
 from catalog.deployments import REASON_MAXIMUM
 from catalog.models import CandidateMode, CheckState, RequestKind, RequestState
 from catalog.requests import REASON_MINIMUM
+from common.fields import StrictCharField, StrictFloatField
 
 SCOPES = ["all", "site"]
 
@@ -152,26 +153,26 @@ class ScopedSerializer(serializers.Serializer):
     """`scope` site: only for the caller's own site. all: for every site, which takes a platform administrator."""
 
     scope = serializers.ChoiceField(choices=SCOPES, default="site")
-    reason = serializers.CharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM, help_text="Why; the history keeps it.")
+    reason = StrictCharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM, help_text="Why; the history keeps it.")
 
 
 class ActivateSerializer(ScopedSerializer):
-    package = serializers.CharField(max_length=71, help_text="The digest of a validated package.")
+    package = StrictCharField(max_length=71, help_text="The digest of a validated package.")
     apply_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Left out: now.")
 
 
 class CandidateStartSerializer(ScopedSerializer):
-    package = serializers.CharField(max_length=71)
+    package = StrictCharField(max_length=71)
     mode = serializers.ChoiceField(choices=CandidateMode.choices)
-    share = serializers.FloatField(help_text="Share of the submissions, above 0 and at most 1.")
+    share = StrictFloatField(help_text="Share of the submissions, above 0 and at most 1.")
 
 
 class RulesSerializer(ScopedSerializer):
     rules = serializers.DictField(
-        child=serializers.FloatField(),
+        child=StrictFloatField(),
         help_text="minimum_jobs, window_minutes, failure_share, latency_p95_seconds; empty: no automatic roll-back.",
     )
 
 
 class DecisionSerializer(serializers.Serializer):
-    reason = serializers.CharField(max_length=REASON_MAXIMUM, required=False, allow_blank=True, default="")
+    reason = StrictCharField(max_length=REASON_MAXIMUM, required=False, allow_blank=True, default="")

@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from accounts.permissions import CanSubmit
+from common.fields import StrictUUIDField
 from jobs.models import JobStatus
 from jobs.selectors import jobs_reachable_by
 from jobs.services import JobConflict, job_cancel, job_retry
@@ -20,7 +21,7 @@ _ACTIONS = ["cancel", "retry"]
 
 class BulkSerializer(serializers.Serializer):
     action = serializers.ChoiceField(choices=_ACTIONS)
-    jobs = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=BULK_MAXIMUM)
+    jobs = serializers.ListField(child=StrictUUIDField(), min_length=1, max_length=BULK_MAXIMUM)
 
 
 class BulkOutcomeSerializer(serializers.Serializer):

@@ -18,45 +18,81 @@ from accounts.callers import caller
 from accounts.permissions import CanRead
 from common import clock
 from common.downloads import streamed
+from common.fields import StrictBooleanField, StrictUUIDField
+from common.negotiation import AnyAccept
 from inference_worker.contract.failures import CodedError
 from jobs.api.export import EXPORT_MAXIMUM, export_csv, export_jsonl
 from jobs.api.job_list import FORBIDDEN, REFUSED, JobFilter, site_asked, sort_asked
-from jobs.api.result_views import AnyAccept
-from jobs.api.serializers import ProblemSerializer
+from jobs.api.serializers import ASSESSMENTS, PRIORITIES, STATUSES, ProblemSerializer
 from jobs.listing import DEFAULT_SORT, SORTS, Sort
-from jobs.models import Job
+from jobs.models import Job, JobPurpose
 from jobs.selectors import jobs_listed, jobs_reachable_by, jobs_visible_to
 
 _JSONL, _CSV = "application/x-ndjson", "text/csv"
 SELECTION_MAXIMUM = 1000
 _TOO_LARGE = OpenApiResponse(ProblemSerializer, description=f"More than {EXPORT_MAXIMUM:,} jobs match (input:export_too_large).")
-_FILE = {
-    (200, _CSV): OpenApiTypes.STR,
-    (200, _JSONL): OpenApiTypes.STR,
-    400: REFUSED,
-    403: FORBIDDEN,
-}
 
 
 class _FormSerializer(serializers.Serializer):
-    """What the file is to be."""
+    """What the file is to be, as a query says it."""
 
     format = serializers.ChoiceField(choices=["csv", "jsonl"], default="csv")
-    identifiers = serializers.BooleanField(
-        default=False, help_text="With the hospital's own identifiers, for studies of your own site. Noted in the audit."
-    )
+    identifiers = serializers.BooleanField(default=False)
 
 
 class SelectionExportSerializer(_FormSerializer):
     """Chosen jobs. Those that are not there for you are left out."""
 
-    jobs = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=SELECTION_MAXIMUM)
+    identifiers = StrictBooleanField(  # a query says “true”, a body true
+        default=False, help_text="With the hospital's own identifiers, for studies of your own site. Noted in the audit."
+    )
+    jobs = serializers.ListField(child=StrictUUIDField(), min_length=1, max_length=SELECTION_MAXIMUM)
     sort = serializers.ChoiceField(choices=list(SORTS), default=DEFAULT_SORT)
+
+
+class ExportLineSerializer(serializers.Serializer):
+    """One line of JSON Lines, with the names of the CSV's columns. `failure_…` are null where nothing failed."""
+
+    job = serializers.UUIDField()
+    site = serializers.CharField(help_text="Its slug.")
+    study = serializers.UUIDField()
+    external_id = serializers.CharField(allow_blank=True)
+    status = serializers.ChoiceField(choices=STATUSES)
+    priority = serializers.ChoiceField(choices=PRIORITIES)
+    deployment = serializers.CharField()
+    purpose = serializers.ChoiceField(choices=JobPurpose.choices)
+    attempt = serializers.IntegerField()
+    assessment = serializers.ChoiceField(choices=ASSESSMENTS, allow_null=True)
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF keeps fields apart from attributes
+    suspicion = serializers.FloatField(allow_null=True)
+    threshold = serializers.FloatField(allow_null=True)
+    above_threshold = serializers.BooleanField(allow_null=True)
+    package = serializers.CharField()
+    package_version = serializers.CharField()
+    package_digest = serializers.CharField()
+    failure_code = serializers.CharField(allow_null=True)
+    failure_message = serializers.CharField(allow_null=True)
+    failure_action = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    study_instance_uid = serializers.CharField(allow_null=True, help_text="Like the two after it: with `identifiers` alone.")
+    patient_id = serializers.CharField(allow_null=True)
+    accession_number = serializers.CharField(allow_null=True)
+    use = serializers.CharField()
 
 
 class ExportCountSerializer(serializers.Serializer):
     count = serializers.IntegerField(help_text="Up to one more than `maximum`, which stands for more than one file holds.")
     maximum = serializers.IntegerField()
+
+
+_FILE = {
+    (200, _JSONL): ExportLineSerializer,
+    (200, _CSV): OpenApiTypes.STR,
+    400: REFUSED,
+    403: FORBIDDEN,
+}
 
 
 class _Filtered(GenericAPIView):
@@ -75,10 +111,12 @@ class JobExportView(_Filtered):
     """The jobs that the filters of the list leave, in its order, as a file."""
 
     content_negotiation_class = AnyAccept
+    serializer_class = SelectionExportSerializer  # for OPTIONS, which says what a POST takes
 
     @extend_schema(
         operation_id="jobs_export",
         summary="Export jobs as CSV or JSON Lines",
+        filters=True,
         description="Takes the list's own filters and `sort`. Cells that a spreadsheet would run are defused.",
         tags=["jobs"],
         parameters=[
@@ -122,6 +160,7 @@ class JobExportCountView(_Filtered):
         operation_id="jobs_export_count",
         summary="Count what an export would hold",
         tags=["jobs"],
+        filters=True,
         responses={200: ExportCountSerializer, 400: REFUSED, 403: FORBIDDEN},
     )
     def get(self, request: Request) -> Response:

@@ -16,9 +16,9 @@ from accounts.callers import caller
 from accounts.permissions import CanRead
 from catalog.package_files import package_card
 from common.conditional import conditional_response, etag_for, etag_matches
+from common.negotiation import AnyAccept
 from common.object_store import object_store
 from jobs.api.documents import study_document
-from jobs.api.result_views import AnyAccept
 from jobs.api.serializers import CardSerializer, PriorsSerializer
 from jobs.api.views import NOT_FOUND, job_or_404
 from jobs.models import Job

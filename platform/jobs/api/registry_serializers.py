@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from catalog.deployments import REASON_MAXIMUM
 from catalog.requests import REASON_MINIMUM
-from common.fields import StrictBooleanField
+from common.fields import StrictBooleanField, StrictCharField, StrictUUIDField
 from jobs.api.job_serializers import JobSerializer
 from jobs.api.serializers import ResultSerializer
 
@@ -16,10 +16,10 @@ RERUN_MAXIMUM = 500
 class RerunSerializer(serializers.Serializer):
     """Which jobs to run again, and with what: a package by its digest, or what a deployment serves now."""
 
-    jobs = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=RERUN_MAXIMUM)
-    package = serializers.CharField(max_length=71, required=False)
-    deployment = serializers.CharField(max_length=50, required=False)
-    reason = serializers.CharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM)
+    jobs = serializers.ListField(child=StrictUUIDField(), min_length=1, max_length=RERUN_MAXIMUM)
+    package = StrictCharField(max_length=71, required=False)
+    deployment = StrictCharField(max_length=50, required=False)
+    reason = StrictCharField(min_length=REASON_MINIMUM, max_length=REASON_MAXIMUM)
     force = StrictBooleanField(default=False, help_text="Again even where the study was already re-run with the package.")
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,6 +17,7 @@ from accounts.audit import audit_record
 from accounts.callers import caller
 from accounts.permissions import CanRead
 from common.conditional import conditional_response, etag_for, etag_matches
+from common.negotiation import AnyAccept
 from common.object_store import object_store
 from common.problems import Problem
 from jobs.api.result_document import result_document
@@ -64,16 +64,6 @@ class JobResultView(APIView):
 
 def _positions(job: Job) -> Any:
     return Image.objects.filter(study_id=job.study_id).values_list("pk", "position")
-
-
-class AnyAccept(BaseContentNegotiation):
-    """An <img> asks for images and an error is problem+json: nothing here is negotiated."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
 
 
 class ArtifactView(APIView):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from common.fields import StrictCharField, StrictUUIDField
 from inference_worker.contract.events import JobStage
 from inference_worker.contract.queues import Priority
 from inference_worker.contract.results import VOI_FUNCTIONS, WINDOW_SOURCES, Assessment
@@ -15,7 +16,7 @@ from jobs.models import JobStatus
 STATUSES = JobStatus.choices
 STAGES = [stage.value for stage in JobStage]
 PRIORITIES = [priority.value for priority in Priority]
-_ASSESSMENT = [assessment.value for assessment in Assessment]
+ASSESSMENTS = [assessment.value for assessment in Assessment]
 _LATERALITY = ["L", "R"]
 
 
@@ -29,27 +30,25 @@ class SubmissionSerializer(serializers.Serializer):
     """A study to submit. `image_laterality` and `view_position`, where given, are repeated once for each file, in order."""
 
     files = serializers.ListField(child=serializers.FileField(), required=False)
-    external_id = serializers.CharField(
+    external_id = StrictCharField(
         required=False,
         allow_blank=True,
         max_length=128,
         help_text="Your own reference, returned with the study. It must not identify a patient.",
     )
     priority = serializers.ChoiceField(choices=PRIORITIES, default=Priority.ROUTINE.value)
-    deployment = serializers.CharField(required=False, allow_blank=True, max_length=50, help_text="Left out: the default.")
+    deployment = StrictCharField(required=False, allow_blank=True, max_length=50, help_text="Left out: the default.")
     image_laterality = serializers.ListField(
         child=serializers.ChoiceField(choices=["", *_LATERALITY], allow_blank=True), required=False
     )
-    view_position = serializers.ListField(child=serializers.CharField(allow_blank=True, max_length=16), required=False)
+    view_position = serializers.ListField(child=StrictCharField(allow_blank=True, max_length=16), required=False)
 
 
 class UploadedSubmissionSerializer(SubmissionSerializer):
     """A study whose files have arrived as uploads; each upload can be used once. Lists are in the order of `uploads`."""
 
     files = None  # type: ignore[assignment]
-    uploads = serializers.ListField(
-        child=serializers.UUIDField(), min_length=1, help_text="Ids of finished uploads, kind “file”."
-    )
+    uploads = serializers.ListField(child=StrictUUIDField(), min_length=1, help_text="Ids of finished uploads, kind “file”.")
 
 
 class JobReferenceSerializer(serializers.Serializer):
@@ -101,7 +100,7 @@ class JobFailureSerializer(FailureSerializer):
 
 
 class OutcomeSerializer(serializers.Serializer):
-    assessment = serializers.ChoiceField(choices=_ASSESSMENT)
+    assessment = serializers.ChoiceField(choices=ASSESSMENTS)
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF keeps fields apart from attributes
     suspicion = serializers.FloatField(allow_null=True)
     threshold = serializers.FloatField(allow_null=True, help_text="The package's operating point for suspicion.")
@@ -153,7 +152,7 @@ class StudyDetailSerializer(StudySerializer):
 class ScoredSerializer(serializers.Serializer):
     """Scores of an image, a breast or the study; all null where it is not assessable."""
 
-    assessment = serializers.ChoiceField(choices=_ASSESSMENT)
+    assessment = serializers.ChoiceField(choices=ASSESSMENTS)
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF keeps fields apart from attributes
     probabilities = ScoresField(allow_null=True)
     calibrated_probabilities = ScoresField(allow_null=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from common.fields import StrictBooleanField, StrictCharField, StrictUUIDField
 from jobs.api.bulk_views import BULK_MAXIMUM
 from jobs.api.serializers import PRIORITIES, STATUSES
 from jobs.listing import SORTS
@@ -16,8 +17,8 @@ _TEXT_MAXIMUM = 128
 class ReadingSerializer(serializers.Serializer):
     """Either single results, or everything that finished up to a moment."""
 
-    jobs = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=BULK_MAXIMUM, required=False)
-    read = serializers.BooleanField(default=True, help_text="false: unread again. For `jobs`.")
+    jobs = serializers.ListField(child=StrictUUIDField(), min_length=1, max_length=BULK_MAXIMUM, required=False)
+    read = StrictBooleanField(default=True, help_text="false: unread again. For `jobs`.")
     until = serializers.DateTimeField(
         required=False, help_text="All that finished up to then is read. Never moves back; a moment to come counts as now."
     )
@@ -39,13 +40,13 @@ class ViewQuerySerializer(serializers.Serializer):
     """Filters and order as the worklist's address has them. An unknown name is refused."""
 
     status = serializers.ChoiceField(choices=STATUSES, required=False)
-    search = serializers.CharField(max_length=_TEXT_MAXIMUM, required=False)
+    search = StrictCharField(max_length=_TEXT_MAXIMUM, required=False)
     priority = serializers.ChoiceField(choices=PRIORITIES, required=False)
-    deployment = serializers.CharField(max_length=50, required=False)
+    deployment = StrictCharField(max_length=50, required=False)
     side = serializers.ChoiceField(choices=["above", "below"], required=False)
     reading = serializers.ChoiceField(choices=["unread", "read"], required=False)
     period = serializers.ChoiceField(choices=["today"], required=False, help_text="The day on which the view is opened.")
-    site = serializers.CharField(max_length=50, required=False)
+    site = StrictCharField(max_length=50, required=False)
     sort = serializers.ChoiceField(choices=list(SORTS), required=False)
 
     def get_fields(self) -> dict[str, Any]:
@@ -63,15 +64,15 @@ class SavedViewSerializer(serializers.Serializer):
     """Filters and an order under a name of your own."""
 
     id = serializers.UUIDField(read_only=True)
-    name = serializers.CharField(max_length=60, help_text="One of your views has it, whatever its case.")
+    name = StrictCharField(max_length=60, help_text="One of your views has it, whatever its case.")
     query = ViewQuerySerializer()
-    is_default = serializers.BooleanField(default=False, help_text="What the worklist opens with; one at most.")
+    is_default = StrictBooleanField(default=False, help_text="What the worklist opens with; one at most.")
 
 
 class SavedViewChangeSerializer(serializers.Serializer):
-    name = serializers.CharField(max_length=60, required=False)
+    name = StrictCharField(max_length=60, required=False)
     query = ViewQuerySerializer(required=False)
-    is_default = serializers.BooleanField(required=False)
+    is_default = StrictBooleanField(required=False)
 
 
 class SavedViewsSerializer(serializers.Serializer):

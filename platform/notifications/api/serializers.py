@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from common.fields import StrictBooleanField
+from common.fields import StrictBooleanField, StrictCharField
 from notifications.event_types import EventType
 from notifications.models import DeliveryState
 from notifications.sending import AttemptError
@@ -22,14 +22,14 @@ class EventTypesField(serializers.ListField):
 
 
 class WebhookCreateSerializer(serializers.Serializer):
-    url = serializers.CharField(max_length=500, help_text="https, a public address, one of the allowed ports.")
-    description = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    url = StrictCharField(max_length=500, help_text="https, a public address, one of the allowed ports.")
+    description = StrictCharField(max_length=200, required=False, allow_blank=True)
     event_types = EventTypesField(required=False, max_length=50, help_text="Left out or empty: every type.")
 
 
 class WebhookUpdateSerializer(serializers.Serializer):
-    url = serializers.CharField(max_length=500, required=False)
-    description = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    url = StrictCharField(max_length=500, required=False)
+    description = StrictCharField(max_length=200, required=False, allow_blank=True)
     event_types = EventTypesField(required=False, max_length=50)
     is_active = StrictBooleanField(required=False, help_text="true also forgets the failures that switched it off.")
 

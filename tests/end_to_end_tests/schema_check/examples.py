@@ -56,6 +56,10 @@ class _Collection:
             every_seconds=0.2,
         )
 
+    def forget(self, address: str) -> None:
+        """Delete it: a second collection begins as the first one did."""
+        assert self._client.delete(f"/api/v1/{address}").status_code == 204
+
     def close(self) -> None:
         self._client.close()
 
@@ -70,6 +74,7 @@ def examples_collect(stack: Stack, ground: Ground) -> dict[str, dict[str, Any]]:
     collection = _Collection(stack, str(ground.tokens["administrator"]))
     try:
         _studies(collection, ground)
+        _worklist(collection, ground)
         _batches(collection, ground)
         _others(collection, ground)
     finally:
@@ -106,6 +111,27 @@ def _studies(collection: _Collection, ground: Ground) -> None:
     ask("jobs_retry", "Queued again", "POST", f"jobs/{failed}/retry", status=202)
     ask("jobs_bulk", "Two jobs", "POST", "jobs/bulk", status=200, json={"action": "retry", "jobs": [done, failed]})
     collection.ended(failed)
+
+
+def _worklist(collection: _Collection, ground: Ground) -> None:
+    ask = collection.ask
+    done, failed = ground.values["job_id"]
+    ask("jobs_mark_read", "Read", "PUT", "jobs/reading", status=200, json={"jobs": [done], "read": True})
+    ask("jobs_export", "A line", "GET", "jobs/export?format=jsonl&status=SUCCEEDED", status=200)
+    chosen = {"jobs": [done, failed], "format": "jsonl", "identifiers": True, "sort": "oldest"}
+    ask("jobs_export_chosen", "Two jobs", "POST", "jobs/export", status=200, json=chosen)
+    ask("jobs_export_count", "Before a large one", "GET", "jobs/export/count?status=SUCCEEDED", status=200)
+    view = {"name": "To be read first", "query": {"reading": "unread", "sort": "most_suspicious"}, "is_default": True}
+    made = ask("views_create", "A view", "POST", "jobs/views", status=201, json=view)
+    taken = ask("views_create", "A name that is taken", "POST", "jobs/views", status=409, json=view)
+    assert taken["code"] == "input:view_name_taken"
+    ask("views_list", "Views", "GET", "jobs/views", status=200)
+    ask("views_change", "Another name", "PATCH", f"jobs/views/{made['id']}", status=200, json={"name": "Unread"})
+    collection.forget(f"jobs/views/{made['id']}")
+    sample = ask("sample_study_submit", "Accepted", "POST", "sample-study", status=202)
+    collection.ended(sample["job"]["id"])
+    ask("sample_study_submit", "There already", "POST", "sample-study", status=200)
+    collection.forget("sample-study")
 
 
 def _batches(collection: _Collection, ground: Ground) -> None:
@@ -145,7 +171,11 @@ def _others(collection: _Collection, ground: Ground) -> None:
     ask("uploads_create", "Not this protocol", "POST", "uploads", status=412, headers={"Upload-Length": "4000000"})
     ask("uploads_retrieve", "Under way", "GET", f"uploads/{values['upload_id'][0]}", status=200)
     ask("uploads_list", "Uploads", "GET", "uploads?page_size=1", status=200)
-    hook = {"url": f"{WEBHOOKS_AT}/inbox", "description": "RIS", "event_types": ["job.succeeded", "batch.completed"]}
+    hook = {
+        "url": f"{WEBHOOKS_AT}/inbox",
+        "description": "RIS",
+        "event_types": ["job.succeeded", "batch.completed", "alert.raised"],
+    }
     ask("webhooks_create", "A webhook", "POST", "webhooks", status=201, json=hook)
     ask(
         "webhooks_create",

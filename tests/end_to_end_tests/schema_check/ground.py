@@ -18,6 +18,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
 from model_registry.phantom import PhantomView, phantom_study
+from tests.end_to_end_tests.registry import package_pass
 from tests.end_to_end_tests.stack import Stack, wait_until
 
 SLUG = "schema-check"
@@ -70,6 +71,7 @@ def ground_prepare(stack: Stack) -> Ground:
     ground = Ground(tokens={**tokens, "nobody": None}, kept=kept)
     with _client(stack, str(tokens["administrator"])) as administrator:
         _things_make(stack, administrator, ground)
+    ground.values["view_id"] = [_view_make(stack, token) for token in tokens.values() if token is not None]
     return ground
 
 
@@ -107,7 +109,7 @@ def _things_make(stack: Stack, client: httpx.Client, ground: Ground) -> None:
     study = client.get(f"/api/v1/studies/{good['id']}").json()
     result = client.get(f"/api/v1/jobs/{good['job']['id']}/result").raise_for_status().json()
     digest = result["package"]["digest"]
-    _ended(stack.client, f"packages/{digest}", "validation_state", {"PASSED"})  # a while after the start
+    package_pass(stack, digest)
     package = stack.client.get(f"/api/v1/packages/{digest}").json()
     own = _post(client, "deployments/default/activate", {"package": digest, "scope": "site", **WHY})
     later = _post(client, "deployments/default/activate", {
@@ -143,6 +145,12 @@ def _post(client: httpx.Client, address: str, body: dict[str, Any]) -> dict[str,
     answer = client.post(f"/api/v1/{address}", json=body)
     assert answer.is_success, answer.text
     return dict(answer.json())
+
+
+def _view_make(stack: Stack, token: str) -> str:
+    """Everybody has views of one's own; another's are 404."""
+    with _client(stack, token) as client:
+        return str(_post(client, "jobs/views", {"name": "Being read", "query": {"reading": "unread", "sort": "oldest"}})["id"])
 
 
 def _submit(client: httpx.Client, data: bytes) -> dict[str, Any]:

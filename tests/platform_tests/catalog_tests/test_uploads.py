@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 from accounts.models import AuditEntry, Role, Site, User
 from accounts.services import user_create
 from catalog.api import package_serializers as shapes
-from catalog.checks import check_order, output_prefix
+from catalog.check_orders import check_order, output_prefix
 from catalog.models import CheckKind, CheckState, ModelPackage, PackageCheck, PackageUpload
 from catalog.package_files import package_zip
 from catalog.uploads import uploads_resume

@@ -39,7 +39,7 @@ def test_every_failure_of_every_operation_is_a_problem_document(document: dict[s
 
 def test_what_an_operation_takes_decides_how_it_can_fail(document: dict[str, Any]) -> None:
     paths = document["paths"]
-    assert set(paths["/api/v1/jobs/summary"]["get"]["responses"]) == {"200", "304", "401", "403", "406", "5XX"}
+    assert set(paths["/api/v1/failures"]["get"]["responses"]) == {"200", "304", "401", "403", "406", "5XX"}
     assert set(paths["/api/v1/session"]["get"]["responses"]) == {"200", "406", "5XX"}
     assert {"400", "404", "409", "413", "415", "422", "429"} <= set(
         paths["/api/v1/webhooks/{webhook_id}/replay"]["post"]["responses"]

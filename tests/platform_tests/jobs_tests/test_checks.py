@@ -9,14 +9,8 @@ from typing import Any
 
 import pytest
 
-from catalog.checks import (
-    ATTEMPTS_MAXIMUM,
-    check_order,
-    checks_due,
-    checks_reap,
-    checks_republish,
-    validation_request,
-)
+from catalog.check_orders import check_order, checks_due, checks_republish, validation_request
+from catalog.checks import ATTEMPTS_MAXIMUM, checks_reap
 from catalog.models import CheckState, ModelPackage, PackageCheck
 from catalog.packages import package_install
 from common import clock

@@ -143,6 +143,19 @@ def test_an_export_holds_what_the_filters_leave_in_the_lists_order(api: APIClien
     assert api.get(EXPORT, {"status": "DONE"}).status_code == 400
 
 
+def test_a_line_of_an_export_is_as_the_document_says(api: APIClient, make_job: Callable[..., Job]) -> None:
+    succeed(make_job())
+    line = json.loads(b"".join(api.get(EXPORT, {"format": "jsonl"}).streaming_content))
+    assert list(line) == list(export.COLUMNS) == list(export_views.ExportLineSerializer().fields)
+
+
+def test_an_export_of_chosen_jobs_reads_json_and_says_so(api: APIClient) -> None:
+    """Whatever is accepted as an answer, a body is read by its type."""
+    assert api.post(EXPORT, "x", content_type="multipart/form-data").status_code == 415
+    assert api.post(EXPORT, {"jobs": [str(uuid.uuid4())], "identifiers": "yes"}).status_code == 400
+    assert api.options(EXPORT).status_code == 200
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
 def test_no_cell_of_an_export_is_a_formula(api: APIClient, make_job: Callable[..., Job], name: str) -> None:
     make_job(external_id=name)

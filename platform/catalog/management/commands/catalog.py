@@ -23,7 +23,7 @@ from catalog.api.documents import (
     upload_document,
 )
 from catalog.api.package_serializers import OnnxFormSerializer
-from catalog.checks import validation_request
+from catalog.check_orders import validation_request
 from catalog.compare import packages_compare
 from catalog.management.chosen import package_chosen, person_named
 from catalog.models import CheckState, ModelPackage, PackageCheck, PackageUpload, UploadState

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from catalog.checks import validation_request
+from catalog.check_orders import validation_request
 from catalog.deployments import deployment_activate
 from catalog.management.chosen import site_named
 from catalog.models import CheckState
