@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,9 +48,18 @@ def _first_steps(page: Page) -> None:
     page.locator("#first-steps .first-steps").wait_for()
 
 
-def _export(page: Page) -> None:
-    page.locator("#export").click()
-    page.locator("dialog[open]").wait_for()
+def _view_save(page: Page) -> None:
+    page.goto(f"/?search=case-{secrets.token_hex(2)}")  # no view of this kind is kept yet
+    _dialog(page, "#view-save:visible")
+
+
+def _views_manage(page: Page) -> None:
+    """With a view of one's own."""
+    _view_save(page)
+    page.locator("dialog [name=name]").fill(f"Second readings {secrets.token_hex(1)}")
+    page.locator("dialog [type=submit]").click()
+    page.locator("dialog[open]").wait_for(state="detached")
+    _dialog(page, "#views-manage:visible")
 
 
 def _menu(page: Page) -> None:
@@ -64,9 +74,9 @@ def _menu(page: Page) -> None:
 STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "menu": ("index", _menu),
     "first-steps": ("index", _first_steps),
-    "view-save": ("index", lambda page: _dialog(page, "#view-save")),
-    "views-manage": ("index", lambda page: _dialog(page, "#views-manage")),
-    "export": ("index", _export),
+    "view-save": ("index", _view_save),
+    "views-manage": ("index", _views_manage),
+    "export": ("index", lambda page: _dialog(page, "#export")),
     "selected": ("index", lambda page: page.locator(".worklist__select").first.check()),
     "webhook-add": ("webhooks", lambda page: _dialog(page, "#actions button")),
     "token-add": ("tokens", lambda page: _dialog(page, "#actions button")),

@@ -11,13 +11,16 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from model_registry.phantom import PhantomView
 from tests.end_to_end_tests.schema_check.ground import upload_send
 from tests.end_to_end_tests.stack import ROOT, Stack, wait_until
+
+if TYPE_CHECKING:
+    from playwright._impl._api_structures import SetCookieParam
 
 LIST = ROOT / "frontend" / "build" / "pages.js"
 DRAWN = "#content > :not(.loading)"
@@ -97,7 +100,7 @@ def batch_ended(stack: Stack, batch: str, *, limit_seconds: float = 60) -> None:
 
 
 def things_make(stack: Stack, views: list[PhantomView], *, webhook_url: str) -> Things:
-    """The least that leaves no page empty: a study and its second job, a batch with a file held back, a webhook and a delivery."""
+    """The least that leaves no page empty: a study with two jobs, a batch with a file held back, a webhook and a delivery."""
     answer = stack.submit([(f"{n}.dcm", view.to_dicom_bytes()) for n, view in enumerate(views[:2])], external_id="tour")
     answer.raise_for_status()
     job = str(answer.json()["job"]["id"])
@@ -132,8 +135,13 @@ def _built_give(body: str, route: Route) -> None:
 def page_visit(page: Page, name: str, things: Things) -> None:
     """Go there and wait until it has been drawn."""
     address, ready = STOPS[name]
+    session = page.context.cookies()
+    if name == "login":  # who is signed in is led on
+        page.context.clear_cookies(name="sessionid")
     page.goto(address.format(**{field: getattr(things, field) for field in Things.__slots__}))
     expect(page.locator(ready).first).to_be_visible()
+    if name == "login":
+        page.context.add_cookies(cast("list[SetCookieParam]", session))
 
 
 def platform_administrator(stack: Stack, username: str) -> str:
