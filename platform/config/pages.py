@@ -84,7 +84,8 @@ class _Page(View):
 
 def _page_of_error(request: HttpRequest, file_name: str, *, instead_of: HttpResponse) -> HttpResponse:
     """The same answer as a page, for a person's browser; as it is for a program, an address of the API, or without the pages."""
-    path = settings.FRONTEND_DIST / file_name
+    language = page_language(request)
+    path = settings.FRONTEND_DIST / language / file_name
     # A program's “*/*” would take a page as well; only browsers say that they want one.
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", "") or not path.is_file():
         return instead_of
@@ -93,7 +94,8 @@ def _page_of_error(request: HttpRequest, file_name: str, *, instead_of: HttpResp
     if "Retry-After" in instead_of:
         page["Retry-After"] = instead_of["Retry-After"]
     page["Cache-Control"] = "no-store"
-    patch_vary_headers(page, ["Accept"])
+    page["Content-Language"] = language
+    patch_vary_headers(page, ["Accept", "Accept-Language", "Cookie"])
     return page
 
 

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { rowsNamed } from '@/components/admin-list.js';
 import { auditDetail } from '@/components/audit-detail.js';
 import { deliveryNode } from '@/components/delivery-log.js';
 import { operationsReport, turnaroundSummary } from '@/components/operations-report.js';
@@ -261,7 +260,7 @@ describe('what is shown once', () => {
 });
 
 it('names the column of each cell, for rows that stand as cards', () => {
-  const table = rowsNamed(dataTable({ caption: 'c', columns: ['Name', 'Role'], rows: [['a', 'b']] }));
+  const table = dataTable({ caption: 'c', columns: ['Name', 'Role'], rows: [['a', 'b']], cards: true });
   expect([...table.querySelectorAll('tbody tr > *')].map(({ dataset }) => dataset.label)).toEqual(['Name', 'Role']);
 });
 

@@ -1,4 +1,4 @@
-import { barChart, lineChart, ticks } from '@/components/charts.js';
+import { barChart, lineChart, ticks, ticksNamed } from '@/components/charts.js';
 import { checkReport } from '@/components/check-report.js';
 import { chipsCreate } from '@/components/chips.js';
 import { formValues, profileNames } from '@/components/onnx-form.js';
@@ -18,6 +18,14 @@ describe('charts', () => {
     [1.536, [0, 0.5, 1, 1.5, 2]],
   ])('step in round numbers up to %s', (maximum, wanted) => {
     expect(ticks(maximum)).toEqual(wanted);
+  });
+
+  it.each([
+    [1, [0, 1]],
+    [2, [0, 1, 2]],
+    [74, [0, 20, 40, 60, 80]],
+  ])('names no tick twice where the axis counts whole ones up to %d', (maximum, wanted) => {
+    expect(ticksNamed(maximum, (value) => value.toFixed(0))).toEqual(wanted);
   });
 
   it('break a line where nothing was measured instead of drawing through it', () => {

@@ -4,17 +4,6 @@ import { pagerNode } from './batch-parts.js';
 import { dataTable, emptyCard } from './registry-page.js';
 import { toast, toastProblem } from './toasts.js';
 
-/** Writes a column's name into each of its cells: on a phone each row is a card, without a head above it. */
-export function rowsNamed(table) {
-  const names = [...table.querySelectorAll('thead th')].map((cell) => cell.textContent);
-  for (const row of table.querySelectorAll('tbody tr')) {
-    [...row.children].forEach((cell, index) => {
-      cell.dataset.label = names[index];
-    });
-  }
-  return table;
-}
-
 /**
  * `list(filters)` → request; `row(entry)` → cells under `columns()`. `empty`: as emptyCard takes it.
  * Returns { node, read(filters), attempt(run, said) }.
@@ -31,9 +20,13 @@ export function adminListCreate({ caption, columns, list, row, empty, pages }) {
         ? h(
             'div',
             { className: 'card admin-list' },
-            rowsNamed(
-              dataTable({ caption, columns: columns(), rows: data.results.map(row), className: 'data-table--buttons' }),
-            ),
+            dataTable({
+              caption,
+              columns: columns(),
+              rows: data.results.map(row),
+              className: 'data-table--buttons',
+              cards: true,
+            }),
           )
         : emptyCard(empty()),
       pagerNode(data, { label: pages, filters, read }),

@@ -145,6 +145,7 @@ function disagreementsTable(pairs, first) {
   return dataTable({
     caption: first ? t('agreement.more', { from: first + 1 }) : caption,
     className: 'data-table--buttons',
+    cards: true,
     columns: [...columns, visuallyHidden(t('agreement.open'))],
     rows: pairs.map((pair, index) => [
       h('a', { href: jobPath(pair.origin) }, t('agreement.caseNumber', { n: first + index + 1 })),

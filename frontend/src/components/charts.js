@@ -22,6 +22,14 @@ export function ticks(maximum, wanted = 4) {
   return Array.from({ length: steps + 1 }, (_, index) => Number((index * step).toPrecision(12)));
 }
 
+/** Ticks whose words differ: a chart of few jobs is counted in whole ones, because “1, 1, 1, 0, 0” says nothing. */
+export function ticksNamed(maximum, axis) {
+  const found = [4, 3, 2]
+    .map((wanted) => ticks(maximum, wanted))
+    .find((tried) => new Set(tried.map(axis)).size === tried.length);
+  return found ?? ticks(maximum, 1);
+}
+
 const known = (values) => values.filter((value) => typeof value === 'number' && Number.isFinite(value));
 
 function frame({ width, yTicks, axis, xLabels, xAt, yAt }) {
@@ -60,7 +68,7 @@ function pathOf(values, xAt, yAt) {
 
 function lines({ width, labels, series, format, axis, maximum }) {
   const top = Math.max(maximum ?? 0, ...known(series.flatMap(({ values }) => values)), 0);
-  const yTicks = ticks(top);
+  const yTicks = ticksNamed(top, axis);
   const limit = yTicks.at(-1);
   const inner = width - margin.left - margin.right;
   const xAt = (index) => margin.left + (labels.length > 1 ? (inner * index) / (labels.length - 1) : inner / 2);
@@ -92,7 +100,7 @@ function lines({ width, labels, series, format, axis, maximum }) {
 }
 
 function bars({ width, labels, series, format, axis }) {
-  const yTicks = ticks(Math.max(0, ...known(series.flatMap(({ values }) => values))));
+  const yTicks = ticksNamed(Math.max(0, ...known(series.flatMap(({ values }) => values))), axis);
   const limit = yTicks.at(-1);
   const slot = (width - margin.left - margin.right) / labels.length;
   const barWidth = (slot * 0.76) / series.length;

@@ -119,10 +119,20 @@ export function callout({ tone = 'warning', title, text = null, children = [], l
 }
 
 /** A table whose wide content scrolls by itself and can be reached with the keyboard. `rows`: arrays of cells; the first is the head. */
-export function dataTable({ caption, columns, rows, className = '' }) {
+/**
+ * A table that scrolls by itself. Each cell carries its column's name: with `cards`, each row is a card on a phone, without a head
+ * above it.
+ */
+export function dataTable({ caption, columns, rows, className = '', cards = false }) {
+  const labels = columns.map((name) => name.textContent ?? name);
   return h(
     'div',
-    { className: `data-table ${className}`, tabindex: '0', role: 'region', 'aria-label': caption },
+    {
+      className: `data-table ${cards ? 'data-table--cards ' : ''}${className}`,
+      tabindex: '0',
+      role: 'region',
+      'aria-label': caption,
+    },
     h(
       'table',
       {},
@@ -144,7 +154,9 @@ export function dataTable({ caption, columns, rows, className = '' }) {
           return h(
             'tr',
             { className: look },
-            of.map((cell, index) => h(index ? 'td' : 'th', { scope: index ? null : 'row' }, cell)),
+            of.map((cell, index) =>
+              h(index ? 'td' : 'th', { scope: index ? null : 'row', dataset: { label: labels[index] } }, cell),
+            ),
           );
         }),
       ),

@@ -213,7 +213,7 @@ async function itemsRead(wanted = filters) {
   const columns = ['item', 'status', 'study', 'why', 'ended'].map((name) => t(`batch.columns.${name}`));
   parts.items.replaceChildren(
     data.results.length
-      ? dataTable({ caption: t('batch.items'), columns, rows: data.results.map(itemRow) })
+      ? dataTable({ caption: t('batch.items'), columns, rows: data.results.map(itemRow), cards: true })
       : h('p', { className: 'muted' }, t('batch.itemsEmpty')),
     pagerNode(data, { label: t('batch.itemPages'), filters, read: itemsRead }),
   );

@@ -62,8 +62,8 @@ function show(page) {
     page.results.length
       ? h(
           'div',
-          { className: 'card batch-list' },
-          dataTable({ caption: t('batches.heading'), columns, rows: page.results.map(row) }),
+          { className: 'card admin-list batch-list' },
+          dataTable({ caption: t('batches.heading'), columns, rows: page.results.map(row), cards: true }),
         )
       : emptyCard({
           title: t(filtered ? 'batches.nothingTitle' : 'batches.emptyTitle'),

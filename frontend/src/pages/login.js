@@ -62,6 +62,7 @@ async function start() {
   languagePickerAttach();
   passwordShowAttach();
   form.addEventListener('submit', signIn);
+  submit.disabled = false; // until now the browser itself would have sent the form, to a page that takes none
   if (new URLSearchParams(location.search).has('expired')) {
     byId('login-note').textContent = t('errors.sessionExpired');
     byId('login-note').hidden = false;

@@ -48,7 +48,7 @@ function decideCell(entry) {
   const name = entry.custom_id;
   return h(
     'div',
-    { className: 'buttons' },
+    { className: 'buttons buttons--end' },
     button({
       words: t('quarantine.release'),
       small: true,
@@ -73,7 +73,7 @@ const row = (entry) => [
   ],
   entry.failure.action,
   timeNode(entry.quarantined_at),
-  entry.purged_at ? dateTime(entry.purged_at) : t('common.none'),
+  entry.purged_at ? h('time', { datetime: entry.purged_at }, dateTime(entry.purged_at)) : t('common.none'),
   decideCell(entry),
 ];
 
@@ -85,8 +85,14 @@ async function read(wanted = filters) {
     data.results.length
       ? h(
           'div',
-          { className: 'card batch-list' },
-          dataTable({ caption: t('quarantine.heading'), columns, rows: data.results.map(row) }),
+          { className: 'card admin-list batch-list' },
+          dataTable({
+            caption: t('quarantine.heading'),
+            columns,
+            rows: data.results.map(row),
+            className: 'data-table--buttons',
+            cards: true,
+          }),
         )
       : emptyCard({
           title: t('quarantine.emptyTitle'),

@@ -1,6 +1,5 @@
 /** Webhooks: where this site's events go, how each does. Their secrets are shown once. */
 import { admin } from '../admin-api.js';
-import { rowsNamed } from '../components/admin-list.js';
 import { connectionShow } from '../components/chrome.js';
 import { formAsk } from '../components/form-dialog.js';
 import {
@@ -49,7 +48,7 @@ function show({ results }) {
       ? h(
           'div',
           { className: 'card admin-list' },
-          rowsNamed(dataTable({ caption: t('webhooks.heading'), columns, rows: results.map(row) })),
+          dataTable({ caption: t('webhooks.heading'), columns, rows: results.map(row), cards: true }),
         )
       : emptyCard({
           title: t('webhooks.emptyTitle'),

@@ -78,7 +78,7 @@ export const enBatches = {
     itemsAny: 'Every status',
     itemsEmpty: 'No item fits.',
     itemPages: 'Pages of items',
-    columns: { item: 'Item', status: 'Status', study: 'Study', why: 'Reason', ended: 'Ended' },
+    columns: { item: 'Item', status: 'Status', study: 'Study', why: 'Result or reason', ended: 'Ended' },
     open: 'Open the result',
     reused: 'Result of an earlier submission of the same images',
     quarantined: { one: '{n} item is kept aside', other: '{n} items are kept aside' },

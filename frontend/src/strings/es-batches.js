@@ -79,7 +79,7 @@ export const esBatches = {
     itemsAny: 'Todos los estados',
     itemsEmpty: 'Ningún elemento coincide.',
     itemPages: 'Páginas de elementos',
-    columns: { item: 'Elemento', status: 'Estado', study: 'Estudio', why: 'Motivo', ended: 'Terminado' },
+    columns: { item: 'Elemento', status: 'Estado', study: 'Estudio', why: 'Resultado o motivo', ended: 'Terminado' },
     open: 'Abrir el resultado',
     reused: 'Resultado de un envío anterior de las mismas imágenes',
     quarantined: { one: '{n} elemento está apartado', other: '{n} elementos están apartados' },

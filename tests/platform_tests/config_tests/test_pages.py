@@ -19,10 +19,10 @@ PAGES = ["/", "/upload", f"/jobs/{uuid.UUID(int=7)}"]
 
 @pytest.fixture
 def dist(settings, tmp_path: Path) -> Path:
-    """A built front end of four tiny pages, which say their language only in Spanish."""
+    """A built front end of a few tiny pages, which say their language only in Spanish."""
     for language, mark in (("en", ""), ("es", ", en español")):
         (tmp_path / language).mkdir()
-        for name in ("login", "index", "upload", "job", "forbidden"):
+        for name in ("login", "index", "upload", "job", "forbidden", "not-found", "server-error", "unavailable"):
             (tmp_path / language / f"{name}.html").write_text(f"<!doctype html><title>{name}{mark}</title>")
     settings.FRONTEND_DIST = tmp_path
     return tmp_path
@@ -170,14 +170,7 @@ def test_the_documentation_page_holds_no_inline_script_or_style_and_nothing_of_o
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-@pytest.fixture
-def error_pages(dist: Path) -> Path:
-    for name in ("not-found", "server-error", "unavailable"):
-        (dist / f"{name}.html").write_text(f"<!doctype html><title>{name}</title>")
-    return dist
-
-
-def test_an_unknown_address_is_a_page_for_a_person_and_a_problem_for_a_program(client: Client, db, error_pages: Path) -> None:
+def test_an_unknown_address_is_a_page_for_a_person_and_a_problem_for_a_program(client: Client, db, dist: Path) -> None:
     page = client.get("/no/such/page", headers=HTML)
 
     assert (page.status_code, page.content) == (404, b"<!doctype html><title>not-found</title>")
@@ -186,9 +179,12 @@ def test_an_unknown_address_is_a_page_for_a_person_and_a_problem_for_a_program(c
     for address, accept in (("/no/such/page", "*/*"), ("/api/v1/nothing", HTML["Accept"])):
         answer = client.get(address, headers={"Accept": accept})
         assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    spanish = client.get("/no/such/page", headers={**HTML, "Accept-Language": "es"})
+    assert spanish.content.decode() == "<!doctype html><title>not-found, en español</title>"
+    assert (spanish["Content-Language"], spanish["Vary"]) == ("es", "Accept, Accept-Language, Cookie")
 
 
-def test_a_bug_is_a_page_for_a_person(db, error_pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_a_page_for_a_person(db, dist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Any, request: Any) -> None:
         raise RuntimeError("a secret of ours")
 
@@ -202,7 +198,7 @@ def test_a_bug_is_a_page_for_a_person(db, error_pages: Path, monkeypatch: pytest
 
 
 def test_a_database_that_is_away_is_a_page_for_a_person(
-    client: Client, db, error_pages: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, db, dist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(self: Any, request: Any) -> None:
         raise OperationalError("could not connect to secret-host")

@@ -1,0 +1,180 @@
+"""Every page of the site as people meet it, to be looked at: `make gallery`. Three widths, both themes, and Spanish; no test.
+
+Writes one picture a page and contact sheets of them. Pages are photographed whole, down to LONGEST_PX.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.end_to_end_tests.page_tour import Things, causes_stage, page_names, page_visit
+
+SETTLED_MS = 300  # pictures appear; nothing else tells
+LONGEST_PX = 2400
+SHEET_PX = 1950
+#: name → width, height, theme, language
+LOOKS = {
+    f"{width}-{theme}": (width, height, theme, "en")
+    for width, height in ((1440, 900), (1024, 768), (390, 844))
+    for theme in ("light", "dark")
+} | {"1440-spanish": (1440, 900, "light", "es")}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    username: str
+    password: str
+
+
+def _dialog(page: Page, opener: str) -> None:
+    page.locator(opener).first.click()
+    page.locator("dialog[open]").wait_for()
+
+
+def _first_steps(page: Page) -> None:
+    empty: dict[str, Any] = {"next": None, "previous": None, "results": []}
+    page.route("**/api/v1/studies?page_size=1", lambda route: route.fulfill(json=empty))
+    page.goto("/")
+    page.locator("#first-steps .first-steps").wait_for()
+
+
+def _view_save(page: Page) -> None:
+    page.goto(f"/?search=case-{secrets.token_hex(2)}")  # no view of this kind is kept yet
+    _dialog(page, "#view-save:visible")
+
+
+def _views_manage(page: Page) -> None:
+    """With a view of one's own."""
+    _view_save(page)
+    page.locator("dialog [name=name]").fill(f"Second readings {secrets.token_hex(1)}")
+    page.locator("dialog [type=submit]").click()
+    page.locator("dialog[open]").wait_for(state="detached")
+    _dialog(page, "#views-manage:visible")
+
+
+def _menu(page: Page) -> None:
+    toggle = page.locator(".navbar-toggler")
+    if toggle.is_visible():
+        toggle.click()
+        page.wait_for_timeout(SETTLED_MS)  # it unfolds
+    page.locator("#account-toggle").click()
+
+
+#: States of pages that need a hand: name → the page, and what is done there.
+STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "menu": ("index", _menu),
+    "first-steps": ("index", _first_steps),
+    "view-save": ("index", _view_save),
+    "views-manage": ("index", _views_manage),
+    "export": ("index", lambda page: _dialog(page, "#export")),
+    "selected": ("index", lambda page: page.locator(".worklist__select").first.check()),
+    "webhook-add": ("webhooks", lambda page: _dialog(page, "#actions button")),
+    "token-add": ("tokens", lambda page: _dialog(page, "#actions button")),
+    "person-add": ("people", lambda page: _dialog(page, "#actions button")),
+    "site-change": ("sites", lambda page: _dialog(page, ".admin-list .btn")),
+    "discard": ("quarantine", lambda page: _dialog(page, ".btn-outline-danger")),
+}
+
+
+def context_open(browser: Browser, url: str, person: Person, look: str) -> BrowserContext:
+    width, height, theme, language = LOOKS[look]
+    context = browser.new_context(
+        base_url=url,
+        viewport={"width": width, "height": height},
+        reduced_motion="reduce",
+        locale={"en": "en-GB", "es": "es-ES"}[language],
+        has_touch=width < 500,
+    )
+    context.add_init_script(f"localStorage.setItem('mammoserve.theme', '{theme}')")
+    session_open(context, person, language=language)
+    return context
+
+
+def session_open(context: BrowserContext, person: Person, *, language: str = "en") -> None:
+    """Sign in, and give every page of the tour in this context."""
+    page = context.new_page()
+    page.goto("/login")
+    page.locator("#username").fill(person.username)
+    page.locator("#password").fill(person.password)
+    page.locator("#login-submit").click()
+    expect(page).not_to_have_url(re.compile("/login"))
+    page.close()
+    causes_stage(context, language=language)
+
+
+def _shot(page: Page, path: Path, *, whole: bool) -> None:
+    page.wait_for_timeout(SETTLED_MS)
+    tall = Image.open(io.BytesIO(page.screenshot(full_page=whole)))
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    if wide > 0:
+        sys.stderr.write(f"{path.parent.name}/{path.stem} is {wide} px wider than the window\n")
+    tall.crop((0, 0, tall.width, min(tall.height, LONGEST_PX))).save(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """`only`: names of pages and states; empty for all."""
+
+    url: str
+    person: Person
+    things: Things
+    folder: Path
+    only: frozenset[str] = frozenset()
+
+    def wants(self, name: str) -> bool:
+        return not self.only or name in self.only
+
+
+def look_photograph(browser: Browser, tour: Tour, look: str) -> None:
+    """Every page and state in one look."""
+    place = tour.folder / look
+    place.mkdir(parents=True, exist_ok=True)
+    context = context_open(browser, tour.url, tour.person, look)
+    page = context.new_page()
+    for name in filter(tour.wants, page_names()):
+        page_visit(page, name, tour.things)
+        _shot(page, place / f"{name}.png", whole=True)
+    for name in filter(tour.wants, STATES):
+        of, act = STATES[name]
+        page_visit(page, of, tour.things)
+        act(page)
+        _shot(page, place / f"{name}.png", whole=name == "first-steps")
+    context.close()
+
+
+def _narrowed(path: Path, width: int) -> Image.Image:
+    picture = Image.open(path).convert("RGB")
+    return picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
+
+
+def sheets_make(place: Path, names: list[str], *, columns: int) -> Iterator[Path]:
+    """Contact sheets of one look, a few pictures each, in the order of `names`."""
+    width = SHEET_PX // columns
+    found = [name for name in names if (place / f"{name}.png").exists()]
+    for start in range(0, len(found), columns):
+        row = [(name, _narrowed(place / f"{name}.png", width - 10)) for name in found[start : start + columns]]
+        sheet = Image.new("RGB", (SHEET_PX, max(one.height for _, one in row) + 24), "#888")
+        for at, (name, one) in enumerate(row):
+            sheet.paste(one, (at * width, 24))
+            ImageDraw.Draw(sheet).text((at * width + 4, 4), f"{place.name} {name}", fill="#000")
+        path = place / f"sheet-{start // columns:02d}.png"
+        sheet.save(path)
+        yield path
+
+
+def gallery_make(browser: Browser, tour: Tour, looks: list[str]) -> None:
+    """Writes `folder`/look/page.png and sheets beside them."""
+    for look in looks:
+        look_photograph(browser, tour, look)
+        for path in sheets_make(tour.folder / look, [*page_names(), *STATES], columns=5 if look.startswith("390") else 2):
+            sys.stdout.write(f"{path}\n")
