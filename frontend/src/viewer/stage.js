@@ -287,6 +287,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
     marks,
     canvas,
     open: () => picture.open(),
+    rest: () => picture.rest(),
     flip: () => state.viewSet(id, { turned: !own().turned }),
     actualPixels: () =>
       placeSet({ ...own().place, zoom: zoomClamp(1 / (fitScale(frame()) * (window.devicePixelRatio || 1))) }),
