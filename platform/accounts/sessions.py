@@ -15,7 +15,7 @@ from django.db import connections, router
 from accounts.models import User
 from common import clock
 
-_SQL = f"SELECT session_data FROM {Session._meta.db_table} WHERE session_key = %s AND expire_date > %s"
+_SQL = f"SELECT session_data FROM {Session._meta.db_table} WHERE session_key = %s AND expire_date > %s"  # noqa: S608  the name of a table of ours
 
 
 class SessionStore(db.SessionStore):
