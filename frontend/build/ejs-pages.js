@@ -34,6 +34,29 @@ function pageRender({ root, page, pages, catalogue, languages }) {
 
 const digestOf = (source) => createHash('sha256').update(source).digest('hex').slice(0, 8);
 
+/** What a chunk needs before it can run, itself included: file names. `bundle`: as Rollup names it. */
+function chunkClosure(bundle, fileName, found = new Set()) {
+  if (found.has(fileName)) return found;
+  found.add(fileName);
+  for (const imported of bundle[fileName].imports) chunkClosure(bundle, imported, found);
+  return found;
+}
+
+/** The chunks of a page's `later` modules that the page does not load anyway, as hints to fetch them while it starts. */
+function laterHints({ page, root, bundle, html }) {
+  const modules = (page.later ?? []).map((file) => path.join(root, file));
+  const chunks = Object.values(bundle).filter(({ facadeModuleId }) => modules.includes(facadeModuleId));
+  if (chunks.length < modules.length) throw new Error(`${page.name}: a module to load later is no chunk of its own`);
+  const files = new Set(chunks.flatMap(({ fileName }) => [...chunkClosure(bundle, fileName)]));
+  return [...files]
+    .filter((fileName) => !html.includes(`"/${fileName}"`))
+    .map((fileName) => ({
+      tag: 'link',
+      attrs: { rel: 'modulepreload', crossorigin: true, href: `/${fileName}` },
+      injectTo: 'head',
+    }));
+}
+
 /** The script that hands a page its words: { fileName, source }. */
 function wordsScript(code, catalogue) {
   const source = `globalThis.mammoserveWords=${JSON.stringify(catalogue)};`;
@@ -80,7 +103,11 @@ export function ejsPages({ pages, languages, catalogues, blocking }) {
     transformIndexHtml: {
       order: 'post',
       // deferred scripts and modules run in the order of the page, so the words are there before any module asks
-      handler: (_html, { filename }) => [script(boot), script(words[fileOf(filename).code], { defer: true })],
+      handler(html, { filename, bundle }) {
+        const { code, page } = fileOf(filename);
+        const hints = bundle ? laterHints({ page, root, bundle, html }) : [];
+        return [script(boot), script(words[code], { defer: true }), ...hints];
+      },
     },
     generateBundle() {
       for (const { fileName, source } of [boot, ...Object.values(words)]) {

@@ -1,9 +1,12 @@
-/** The pages of the site: what each is called, where the server shows it, and the theme it opens in when nobody chose one. */
+/**
+ * The pages of the site: what each is called, where the server shows it, and the theme it opens in when nobody chose one.
+ * `later`: modules that the page loads once it knows what to show, fetched meanwhile.
+ */
 export const pages = [
   { name: 'login', script: 'login', title: 'pages.login', nav: null, theme: 'auto' },
   { name: 'index', script: 'worklist', title: 'pages.worklist', nav: 'worklist', theme: 'auto' },
   { name: 'upload', script: 'upload', title: 'pages.upload', nav: 'upload', theme: 'auto' },
-  { name: 'job', script: 'job', title: 'pages.job', nav: null, theme: 'dark' },
+  { name: 'job', script: 'job', title: 'pages.job', nav: null, theme: 'dark', later: ['src/viewer/index.js'] },
   { name: 'batches', script: 'batches', title: 'batches.heading', nav: 'batches', theme: 'auto' },
   { name: 'batch', script: 'batch', title: 'batch.heading', nav: 'batches', theme: 'auto' },
   { name: 'quarantine', script: 'quarantine', title: 'quarantine.heading', nav: 'batches', theme: 'auto' },

@@ -45,14 +45,15 @@ class BearerAuthentication(authentication.BaseAuthentication):
         # The hash is looked up through a unique index, so timing tells nothing about how much of a token was right.
         token = None
         if _TOKEN.fullmatch(given):
-            token = ApiToken.objects.select_related("user__site", "site").filter(token_hash=token_hash(given)).first()
+            token = ApiToken.objects.select_related("user__site").filter(token_hash=token_hash(given)).first()
         if (
             token is None
             or token.revoked_at is not None
             or (token.expires_at is not None and token.expires_at <= clock.now())
             or not token.user.is_active
-            or not token.site.is_active
+            or token.user.site is None
             or token.user.site_id != token.site_id
+            or not token.user.site.is_active
         ):
             raise exceptions.AuthenticationFailed("The API token is unknown, expired, revoked or not active.")
         self._mark_used(token)

@@ -294,7 +294,7 @@ describe('the worklist’s table', () => {
     vi.stubGlobal('requestAnimationFrame', (run) => frames.push(run));
     const many = (status) => Array.from({ length: 30 }, (_, n) => job({ id: `m${n}`, status }));
     table.update(many('QUEUED'));
-    expect(body.children).toHaveLength(12);
+    expect(body.children).toHaveLength(8);
     while (frames.length) frames.shift()();
     expect(ids()).toEqual(many().map(({ id }) => id));
     expect(table.update(many('RUNNING'))).toBe(30);
@@ -302,6 +302,18 @@ describe('the worklist’s table', () => {
     while (frames.length) frames.shift()();
     expect(ids()).toEqual(['m5']);
     vi.unstubAllGlobals();
+  });
+
+  it('leaves in place what did not change of a changed row', () => {
+    table.update([job()]);
+    const [row] = body.children;
+    const [study, status, , outcome] = row.children;
+    table.update([job({ status: 'RUNNING', stage: 'STORING', unread: true })]);
+    expect(body.children[0]).toBe(row);
+    expect(row.dataset.status).toBe('RUNNING');
+    expect(row.className).toBe('worklist__row--unread');
+    expect(row.children[3]).toBe(outcome);
+    expect(row.contains(study) || row.contains(status)).toBe(false);
   });
 
   it('keeps the focus on a button whose row was redrawn', () => {

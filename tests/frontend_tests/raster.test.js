@@ -9,7 +9,7 @@ const whole = (columns, rows) => ({ width: columns, height: rows, column: 0, row
 
 function drawn({ values, columns, rows }, view, table = identity) {
   const grey = new Uint8Array(view.width * view.height);
-  greyDraw({ levels: pyramidOf(Uint8Array.from(values), { columns, rows }), table, view, grey });
+  greyDraw({ levels: pyramidOf({ high: null, low: Uint8Array.from(values) }, { columns, rows }), table, view, grey });
   return Array.from(grey);
 }
 
@@ -45,7 +45,7 @@ describe('grey', () => {
 
   it('of a whole view comes from a smaller copy and keeps its mean', () => {
     const values = new Uint8Array(1024 * 1024).map((_, index) => (index % 2 ? 200 : 100));
-    const levels = pyramidOf(values, { columns: 1024, rows: 1024 });
+    const levels = pyramidOf({ high: null, low: values }, { columns: 1024, rows: 1024 });
     expect(levels.map((level) => level.columns)).toEqual([1024, 512, 256]);
     expect([1, 1.9, 2, 3.9, 4, 40].map((step) => levelFor(levels, step))).toEqual([0, 0, 1, 1, 2, 2]);
     const grey = new Uint8Array(16);
@@ -123,7 +123,7 @@ describe('the painter of a view', () => {
     padding: [],
   };
   const setting = { ...presets.file, index: 0, inverted: false };
-  const painter = new Painter(pixels, Uint8Array.from([0, 50, 100, 255]));
+  const painter = new Painter(pixels, { high: null, low: Uint8Array.from([0, 50, 100, 255]) });
   const reds = (rgba) => Array.from(rgba).filter((_, index) => index % 4 === 0);
 
   it('draws, inverts and tells stored values', () => {

@@ -8,7 +8,7 @@ import { lengthOf, lengthRound, scaleBar } from '@/viewer/measure.js';
 import { lengthWords } from '@/viewer/marks.js';
 import { markdownNodes } from '@/viewer/markdown.js';
 import { latestOnly } from '@/viewer/painter-client.js';
-import { halve, pixelsUnpack, pyramidOf } from '@/viewer/pixels.js';
+import { halve, planesJoin, planesUnpack, pyramidOf } from '@/viewer/pixels.js';
 import { ViewerState } from '@/viewer/state.js';
 import { presetOf, presetSetting } from '@/viewer/toolbar.js';
 import { greyTable, presets, windowDrag, windowOf } from '@/viewer/window.js';
@@ -174,24 +174,38 @@ describe('packed pixels', () => {
     ['deflated', deflateSync(low), true],
   ])('come back whole with low bytes %s', async (_, rest, deflated) => {
     const bytes = Uint8Array.from([...high, ...rest]);
-    expect(await pixelsUnpack(bytes, { ...size, low_deflated: deflated })).toEqual(stored);
+    expect(planesJoin(await planesUnpack(bytes, { ...size, low_deflated: deflated }))).toEqual(stored);
   });
 
   it('of one byte have no high bytes', async () => {
-    expect(await pixelsUnpack(low, { ...size, high_length: 0, low_deflated: false })).toEqual(low);
+    expect(planesJoin(await planesUnpack(low, { ...size, high_length: 0, low_deflated: false }))).toEqual(low);
   });
 
-  it('that are too few are refused', async () => {
-    const bytes = Uint8Array.from([...high, ...low.subarray(1)]);
-    await expect(pixelsUnpack(bytes, { ...size, low_deflated: false })).rejects.toThrow(RangeError);
+  it('that are too few or too many are refused', async () => {
+    const refused = (bytes, more) =>
+      expect(planesUnpack(Uint8Array.from(bytes), { ...size, low_deflated: false, ...more })).rejects.toThrow(
+        RangeError,
+      );
+    await refused([...high, ...low.subarray(1)]);
+    const few = deflateSync(new Uint8Array(11));
+    await refused([...few, ...low], { high_length: few.length });
+    const many = deflateSync(new Uint8Array(13));
+    await refused([...many, ...low], { high_length: many.length });
+    await refused([...high, ...many], { low_deflated: true });
   });
 
   it('are halved by the rounded mean of four', () => {
     const values = Uint16Array.from([0, 2, 9, 65535, 65535, 5, 65535, 9, 65535]);
     const { values: half, columns, rows } = halve({ values, columns: 3, rows: 3 });
     expect([columns, rows, half[0]]).toEqual([1, 1, Math.floor((0 + 2 + 65535 + 65535 + 2) / 4)]);
-    const sizes = pyramidOf(new Uint16Array(1100 * 2000), { columns: 1100, rows: 2000 }).map((level) => level.columns);
-    expect(sizes).toEqual([1100, 550, 275]);
+    const whole = { columns: 1100, rows: 2001 };
+    const byte = (factor) => new Uint8Array(1100 * 2001).map((_, index) => (index * factor) % 251);
+    const planes = { high: byte(7), low: byte(13) };
+    const levels = pyramidOf(planes, whole);
+    expect(levels.map((level) => level.columns)).toEqual([1100, 550, 275]);
+    const same = (one, other) => one.length === other.length && one.every((value, at) => value === other[at]);
+    expect(same(levels[0].values, planesJoin(planes))).toBe(true);
+    for (const at of [1, 2]) expect(same(halve(levels[at - 1]).values, levels[at].values)).toBe(true);
   });
 });
 

@@ -3,8 +3,18 @@ import { textSet } from '../dom.js';
 import { age } from '../format.js';
 import { jobRow } from './job-row.js';
 
-/** As many as a screen shows, and few enough that drawing them holds nothing up. */
-const rowsAFrame = 12;
+/** Few enough that drawing them holds nothing up. */
+const rowsAFrame = 8;
+
+/** Makes `row` what `wanted` is, cell by cell: what is the same stays, and with it its layout, its focus and what is chosen in it. */
+function rowPatch(row, wanted) {
+  row.className = wanted.className;
+  Object.assign(row.dataset, wanted.dataset);
+  [...wanted.children].forEach((cell, at) => {
+    const known = row.children[at];
+    if (!known.isEqualNode(cell)) known.replaceWith(cell);
+  });
+}
 
 /**
  * `onAction(kind, job)` runs a row's button; `selectionOf()` → what rows may be selected by, or null; `optionsOf(job)` → more of jobRow's.
@@ -28,11 +38,12 @@ export function jobTableCreate({ body, onAction, selectionOf = () => null, optio
   function rowOf(job, signature) {
     const known = rows.get(job.id);
     if (known?.signature === signature) return known;
-    const row = jobRow(job, { onAction, selection: selectionOf(), ...optionsOf(job) });
+    const drawn = jobRow(job, { onAction, selection: selectionOf(), ...optionsOf(job) });
+    const row = known?.row ?? drawn;
     if (known) {
-      const focus = focusOf(known.row);
-      known.row.replaceWith(row);
-      focusRestore(focus, row);
+      const focus = focusOf(row);
+      rowPatch(row, drawn);
+      if (focus && !row.contains(document.activeElement)) focusRestore(focus, row);
     }
     const entry = { row, signature, status: job.status };
     rows.set(job.id, entry);

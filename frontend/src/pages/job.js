@@ -33,6 +33,8 @@ let resultShown = false;
 let administrator = false;
 let viewer = null;
 let session = null;
+/** Resolves to the session. */
+let known = null;
 
 async function copy(text, done) {
   try {
@@ -130,7 +132,12 @@ function announce(job) {
 
 async function resultShow() {
   try {
-    const [{ data: result }, { viewerCreate }] = await Promise.all([api.jobResult(id), import('../viewer/index.js')]);
+    const asked = api.jobResult(id);
+    const loading = import('../viewer/index.js').then((module) => {
+      module.viewerPrepare();
+      return module;
+    });
+    const [{ data: result }, { viewerCreate }] = await Promise.all([asked, loading]);
     viewer?.close();
     viewer = viewerCreate(result, { jobId: id });
     byId('job-result').replaceChildren(
@@ -147,8 +154,9 @@ async function resultShow() {
       ),
     );
     resultShown = true;
-    notesAdd(session.user.username, { opened: true });
     byId('job-state').replaceChildren();
+    await viewer.firstView;
+    known.then(({ user }) => notesAdd(user.username, { opened: true }));
     if (before?.unread) worklistApi.readingMark([id], true).catch(toastProblem); // it has been opened
   } catch (problem) {
     toastProblem(problem);
@@ -173,13 +181,21 @@ async function historyShow() {
   }
 }
 
+/** What depends on who asks: drawn with the job, and again when the session is known. */
+function personalShow(job) {
+  actionsShow(job);
+  byId('job-origin').replaceChildren(
+    ...[
+      sampleNote(job.study, { mayRemove: session !== null && maySubmit(session) }),
+      originNode(job, { administrator }),
+    ].filter(Boolean),
+  );
+}
+
 function jobShow(job) {
   byId('main').setAttribute('aria-busy', 'false');
   headShow(job);
-  actionsShow(job);
-  byId('job-origin').replaceChildren(
-    ...[sampleNote(job.study, { mayRemove: maySubmit(session) }), originNode(job, { administrator })].filter(Boolean),
-  );
+  personalShow(job);
   if (job.status !== 'SUCCEEDED' && resultShown) {
     resultShown = false;
     byId('job-result').replaceChildren();
@@ -188,9 +204,15 @@ function jobShow(job) {
   announce(job);
   const moved = !before || before.status !== job.status || before.attempt !== job.attempt;
   before = job;
-  if (moved) historyShow();
-  if (moved && administrator && job.status === 'SUCCEEDED') replaysPoll.start();
-  if (job.status === 'SUCCEEDED' && !resultShown) resultShow();
+  // What stands below the result waits for its first view: a browser has six lines to a server, and the pixels need them.
+  const shown = job.status === 'SUCCEEDED' && !resultShown ? resultShow() : Promise.resolve();
+  if (moved) shown.then(belowShow);
+}
+
+async function belowShow() {
+  historyShow();
+  await known;
+  if (administrator && before.status === 'SUCCEEDED') replaysPoll.start();
 }
 
 function notFoundShow(error) {
@@ -221,9 +243,11 @@ const jobPoll = pollingCreate({
 });
 
 async function start() {
-  session = await chromeStart();
+  known = chromeStart();
+  jobPoll.start(); // it does not need the session's answer, and the pictures wait for it
+  session = await known;
   administrator = isAdministrator(session);
-  jobPoll.start();
+  if (before) personalShow(before);
 }
 
 start();

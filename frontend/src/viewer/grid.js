@@ -11,8 +11,15 @@ import { windowOf } from './window.js';
 
 const missing = (name) => h('div', { className: 'view view--missing' }, t('result.viewMissing', { view: name }));
 
-/** → { node, stages, show(what), alone(id | null), close() }. `what`: 'common' or a view's id, as ViewerState tells. */
+/**
+ * → { node, stages, firstView, show(what), alone(id | null), close() }. `what`: 'common' or a view's id, as ViewerState tells.
+ * `firstView` resolves when a view shows all it will show: its full pixels, or the preview for good.
+ */
 export function gridCreate({ result, state, onSay }) {
+  let firstShown;
+  const firstView = new Promise((resolve) => {
+    firstShown = resolve;
+  });
   const stages = new Map();
   const cards = new Map();
   const node = h('div', { className: 'hanging' });
@@ -55,7 +62,10 @@ export function gridCreate({ result, state, onSay }) {
       onLines: (lengths) => card.linesShow(lengths),
       onSay,
       onAlone: () => alone(id),
-      onState: (standing) => card.stateShow(standing),
+      onState: (standing) => {
+        card.stateShow(standing);
+        if (standing !== 'loading') firstShown();
+      },
     });
     stages.set(id, stage);
     const card = viewCardCreate(image, result, {
@@ -86,16 +96,25 @@ export function gridCreate({ result, state, onSay }) {
       for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
         near.unobserve(target);
-        [...stages.values()].find((stage) => stage.node === target)?.open();
+        const stage = [...later].find(({ node: one }) => one === target);
+        later.delete(stage);
+        stage.open();
       }
     },
     { rootMargin: '50%' },
   );
-  for (const stage of stages.values()) near.observe(stage.node);
+  // The first row is what a reader looks at first: it does not wait until the page is laid out.
+  const first = [...stages.values()].slice(0, 2);
+  const later = new Set([...stages.values()].slice(2));
+  for (const stage of first) stage.open();
+  for (const stage of later) near.observe(stage.node);
+  if (stages.size === 0) firstShown();
+  firstView.then(() => later.forEach((stage) => stage.rest()));
 
   return {
     node,
     stages,
+    firstView,
     get aloneId() {
       return aloneId;
     },

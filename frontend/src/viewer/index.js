@@ -11,11 +11,15 @@ import { cardOpen, helpOpen } from './dialogs.js';
 import { gridCreate } from './grid.js';
 import { keysAttach } from './keys.js';
 import { layerControlsCreate } from './layer-controls.js';
+import { paintersPrepare } from './painter-client.js';
 import { compareHead, priorsCreate } from './priors.js';
 import { ViewerState } from './state.js';
 import { presetSetting, toolbarCreate } from './toolbar.js';
 
-/** → { node, close() }. `jobId`: the job of the result. */
+/** What can be made ready while the result is on its way. */
+export const viewerPrepare = paintersPrepare;
+
+/** → { node, firstView, close() }. `jobId`: the job of the result; `firstView`: resolves when a view is shown in full. */
 export function viewerCreate(result, { jobId }) {
   const masks = isSegmentation(result);
   const first = result.targets.includes(result.suspicion.target) ? result.suspicion.target : result.targets[0];
@@ -150,9 +154,11 @@ export function viewerCreate(result, { jobId }) {
   grid.show('common');
   layers.show();
   toolbar.show({ setting: settingNow(), isFull });
-  priors.load();
+  const { firstView } = grid;
+  firstView.then(() => priors.load());
   return {
     node,
+    firstView,
     close() {
       detach();
       if (isFull) actions.full();

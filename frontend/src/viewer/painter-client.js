@@ -1,17 +1,24 @@
 /** The page's end of a painter: promises, and of many wishes to draw only the latest. One worker an image. */
 
-const atOnce = 2; // more would only share the same cores and line, and the first view would wait for the last
-let opening = 0;
-const queue = [];
+/** The line is one view's at a time, so that the first has it alone; a view is unpacked while the next one comes. */
+let lineFree = Promise.resolve();
 
-async function turn(work) {
-  if (opening >= atOnce) await new Promise((resolve) => queue.push(resolve));
-  opening += 1;
-  try {
-    return await work();
-  } finally {
-    opening -= 1;
-    queue.shift()?.();
+function turn(work) {
+  const mine = lineFree.then(work);
+  lineFree = mine.catch(() => {}); // whoever asked is told; the next one's turn comes all the same
+  return mine;
+}
+
+const workerStart = () => new Worker(new URL('./painter-worker.js', import.meta.url), { type: 'module' });
+const spare = [];
+const spareCount = 2;
+
+/** Starts workers before it is known what they will draw: that takes as long as asking for the result. */
+export function paintersPrepare() {
+  while (spare.length < spareCount) {
+    const worker = workerStart();
+    worker.addEventListener('error', () => spare.includes(worker) && spare.splice(spare.indexOf(worker), 1));
+    spare.push(worker);
   }
 }
 
@@ -22,10 +29,11 @@ export class PainterClient {
 
   /** Fetch and unpack the pixels; then the maps where there are any. Rejects when the pixels cannot be had. */
   async open({ pixels, maps }) {
-    this.#worker = new Worker(new URL('./painter-worker.js', import.meta.url), { type: 'module' });
+    this.#worker = spare.shift() ?? workerStart();
     this.#worker.addEventListener('message', ({ data }) => this.#answered(data));
     this.#worker.addEventListener('error', (event) => this.#broke(event.message || 'the painter stopped'));
-    await turn(() => this.#ask('open', { pixels }));
+    await turn(() => this.#ask('load', { url: pixels.url }));
+    await this.#ask('unpack', { pixels });
     if (maps) this.mapsReady = this.#ask('maps', maps);
   }
 

@@ -1,9 +1,10 @@
 /** The worker around painter.js: fetching, unpacking and drawing a full-size view takes time that the page must not lose. */
 import { mapsRead } from './maps.js';
 import { Painter } from './painter.js';
-import { pixelsUnpack } from './pixels.js';
+import { planesUnpack } from './pixels.js';
 
 let painter = null;
+let packed = null;
 
 async function read(url) {
   const response = await fetch(url, { credentials: 'same-origin' });
@@ -12,8 +13,13 @@ async function read(url) {
 }
 
 const tasks = {
-  async open({ pixels }) {
-    painter = new Painter(pixels, await pixelsUnpack(new Uint8Array(await read(pixels.url)), pixels));
+  async load({ url }) {
+    packed = new Uint8Array(await read(url));
+    return {};
+  },
+  async unpack({ pixels }) {
+    painter = new Painter(pixels, await planesUnpack(packed, pixels));
+    packed = null;
     return {};
   },
   async maps({ url, fromSource }) {

@@ -17,10 +17,10 @@ export class Painter {
   #levelsFor = null;
   #grey = new Uint8Array(0);
 
-  /** `pixels` as the API describes them, `values` unpacked. */
-  constructor(pixels, values) {
+  /** `pixels` as the API describes them, `planes` unpacked. */
+  constructor(pixels, planes) {
     this.#pixels = pixels;
-    this.#levels = pyramidOf(values, pixels);
+    this.#levels = pyramidOf(planes, pixels);
   }
 
   /** `maps` as mapsRead gives them. */

@@ -19,6 +19,9 @@ export class Picture {
   #onState;
   #painter = null;
   #mapsReady = false;
+  /** The raw maps are on their way or will be asked for: the server's own layer is not fetched for a moment's sake. */
+  #mapsAwaited;
+  #closed = false;
   #preview;
   #pictures = new Map();
   #last = null;
@@ -34,11 +37,18 @@ export class Picture {
     this.#onState = onState;
     this.#paint = latestOnly((wish) => this.#draw(wish));
     this.#preview = this.#load(image.preview?.url);
+    this.#mapsAwaited = Boolean(this.#mapsFrom() && artifactUrl(image.pixels?.url));
   }
 
   /** Whether window, values and threshold can be set. */
   get isFull() {
     return this.#painter !== null;
+  }
+
+  /** It is not opened for now, so its layer is the server's own. */
+  rest() {
+    this.#mapsAwaited = false;
+    this.#redraw();
   }
 
   /** Fetch the full pixels. The preview stays until they are there, and for good when they cannot be had. */
@@ -50,32 +60,36 @@ export class Picture {
       return;
     }
     this.#onState('loading');
-    const mapsUrl = artifactUrl(this.#image.raw_maps_url);
-    const fromSource = this.#image.maps_from_source;
+    const maps = this.#mapsFrom();
+    this.#mapsAwaited = maps !== null;
     const painter = new PainterClient();
     try {
-      await painter.open({
-        pixels: { ...pixels, url: new URL(url, location.origin).href },
-        maps: mapsUrl && fromSource ? { url: new URL(mapsUrl, location.origin).href, fromSource } : null,
-      });
+      await painter.open({ pixels: { ...pixels, url: new URL(url, location.origin).href }, maps });
     } catch {
       painter.close(); // without memory or without the file: the preview is what can be shown, and the page says so
+      this.#mapsAwaited = false;
       this.#onState('failed');
+      return;
+    }
+    if (this.#closed) {
+      painter.close();
       return;
     }
     this.#painter = painter;
     this.#redraw();
     await painter.mapsReady.then(
       () => {
-        this.#mapsReady = Boolean(mapsUrl && fromSource);
+        this.#mapsReady = maps !== null;
       },
       () => {}, // the server's own layer is shown in the maps' place
     );
+    this.#mapsAwaited = false;
     this.#redraw();
     this.#onState('full');
   }
 
   close() {
+    this.#closed = true;
     this.#painter?.close();
     this.#painter = null;
   }
@@ -94,6 +108,13 @@ export class Picture {
   async lens({ view, setting, layer }) {
     if (!this.#painter) return null;
     return this.#painter.draw({ view, setting, layer: this.#rawLayer(layer), lens: true });
+  }
+
+  /** Where the raw maps are and how they lie on the image; null without either. */
+  #mapsFrom() {
+    const url = artifactUrl(this.#image.raw_maps_url);
+    const fromSource = this.#image.maps_from_source;
+    return url && fromSource ? { url: new URL(url, location.origin).href, fromSource } : null;
   }
 
   #redraw() {
@@ -197,6 +218,7 @@ export class Picture {
 
   /** The server's own layer, where the raw maps are not there or have no place on the image. */
   #layerPicture(context, matrix, ratio, layer) {
+    if (this.#mapsAwaited) return;
     const address = heatmapImage(this.#image, layer.target, { viewName: '', onFail: null })?.getAttribute('src');
     const picture = this.#load(address);
     if (!loaded(picture)) return;

@@ -52,6 +52,10 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
   let hovered = null;
   let dragTool = null;
   let value = null;
+  /** The stage's own size in CSS pixels. Told by the observer: asked for between changes of four stages, each would be laid out anew. */
+  let room = { width: 1, height: 1 };
+  let marksFor = '';
+  let labelsFor = '';
   let closed = false; // late events of a stage that is gone: blur, resize, answers on their way
 
   const picture = new Picture({
@@ -66,7 +70,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
     },
   });
 
-  const frame = () => ({ width: Math.max(1, node.clientWidth), height: Math.max(1, node.clientHeight), ...size });
+  const frame = () => ({ ...room, ...size });
   const own = () => state.view(id);
   const flipped = () => hangFlip !== own().turned;
   const chestShown = () => (chest && own().turned ? { left: 'right', right: 'left' }[chest] : chest);
@@ -106,6 +110,8 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
     const shown =
       layerNow().on &&
       t(isSegmentation(result) ? 'viewer.pictureMask' : 'viewer.pictureLayer', { target: targetName(layer.target) });
+    if (labelsFor === `${tool} ${shown}`) return;
+    labelsFor = `${tool} ${shown}`;
     canvas.setAttribute('aria-label', t('viewer.picture', { view: title, layer: shown || '' }));
     node.setAttribute('aria-label', t('viewer.stage', { view: title, tool: t(`viewer.toolNames.${tool}`) }));
     node.dataset.tool = tool;
@@ -115,10 +121,18 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
     if (closed) return;
     const at = matrix();
     picture.show({ matrix: at, frame: frame(), setting: own().setting, layer: layerNow() });
-    marksDraw(marks, { matrix: at, frame: frame(), spacing, lines: own().lines, draft, cross });
+    marksShow(at);
     cornersShow();
     labelsShow();
     lensShow();
+  }
+
+  function marksShow(at) {
+    const wanted = { matrix: at, frame: frame(), spacing, lines: own().lines, draft, cross };
+    const key = JSON.stringify(wanted);
+    if (key === marksFor) return; // windowing moves no line
+    marksFor = key;
+    marksDraw(marks, wanted);
   }
 
   const lensDraw = latestOnly(async ({ point, setting, layer }) => {
@@ -276,7 +290,10 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
     return true;
   }
 
-  const resized = new ResizeObserver(() => show());
+  const resized = new ResizeObserver(() => {
+    room = { width: Math.max(1, node.clientWidth), height: Math.max(1, node.clientHeight) };
+    show();
+  });
   resized.observe(node);
 
   return {
@@ -287,6 +304,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
     marks,
     canvas,
     open: () => picture.open(),
+    rest: () => picture.rest(),
     flip: () => state.viewSet(id, { turned: !own().turned }),
     actualPixels: () =>
       placeSet({ ...own().place, zoom: zoomClamp(1 / (fitScale(frame()) * (window.devicePixelRatio || 1))) }),
