@@ -3,6 +3,7 @@
  * {client, method, path, query, body}. Held against the OpenAPI document by test_api_contract.py.
  */
 const { readdirSync } = await import('node:fs');
+const { stdout } = await import('node:process');
 const source = new URL('../../frontend/src/', import.meta.url);
 
 /** What the pages pass, where it is more than an id: the names are what counts. */
@@ -106,7 +107,7 @@ let client = '';
 function record(method, address, body) {
   const url = new URL(address, 'http://pages');
   const query = [...new Set(url.searchParams.keys())];
-  process.stdout.write(`${JSON.stringify({ client, method, path: url.pathname, query, body: body ?? [] })}\n`);
+  stdout.write(`${JSON.stringify({ client, method, path: url.pathname, query, body: body ?? [] })}\n`);
 }
 
 globalThis.mammoserveWords = (await import(new URL('strings/catalogue-en.js', source))).catalogue;

@@ -197,9 +197,7 @@ def test_a_bug_is_a_page_for_a_person(db, dist: Path, monkeypatch: pytest.Monkey
     assert client.get("/login").json()["status"] == 500
 
 
-def test_a_database_that_is_away_is_a_page_for_a_person(
-    client: Client, db, dist: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_that_is_away_is_a_page_for_a_person(client: Client, db, dist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(self: Any, request: Any) -> None:
         raise OperationalError("could not connect to secret-host")
 
