@@ -17,7 +17,7 @@ from tests.contract_tests.api_document import unknown
 
 ID = "3f1d0f0e-6f55-4c8b-9a5e-2f2f5b3c1a10"
 ITEM = {"custom_id": "case-1", "external_id": "x", "uploads": [ID], "priority": "stat"}
-MANIFEST = {
+MANIFEST: dict[str, Any] = {
     "name": "x", "priority": "stat", "deployment": "x", "duplicates": "reuse", "auto_start": True, "metadata": {},
 }  # fmt: skip
 
