@@ -43,14 +43,14 @@ def test_only_the_named_type_is_taken(field: serializers.Field, taken: list[Any]
     for value in refused:
         with pytest.raises(serializers.ValidationError) as error:
             field.run_validation(value)
-        assert error.value.detail[0].code == "invalid"
+        assert error.value.get_codes() == ["invalid"]
 
 
 def _requests() -> Iterator[serializers.BaseSerializer]:
     """The shape of every body that an operation of the document takes."""
     generator = SchemaGenerator()
     generator._initialise_endpoints()
-    for path, _, method, callback in generator.endpoints:
+    for path, _, method, callback in generator.endpoints or ():  # type: ignore[misc]  # four; the stubs say three
         if method in ("POST", "PUT", "PATCH", "DELETE"):
             view = generator.create_view(callback, method)
             view.schema.view, view.schema.path, view.schema.method = view, path, method
