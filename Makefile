@@ -103,6 +103,10 @@ bench: $(FULL) frontend  ## Measure speed; results go to tests/benchmarks/RESULT
 screenshots: $(FULL) frontend  ## Photograph the running product for the README (needs Chromium; synthetic images alone)
 	$(BIN)/python -m tests.end_to_end_tests.screenshots
 
+.PHONY: gallery
+gallery: $(FULL) frontend  ## Photograph every page at three widths in both themes into build/gallery, to be looked at
+	$(BIN)/python -m tests.end_to_end_tests.gallery
+
 # ── Environment ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: lock

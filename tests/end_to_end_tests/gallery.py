@@ -9,16 +9,30 @@ import io
 import re
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.end_to_end_tests.page_tour import Things, causes_stage, page_names, page_visit
+from model_registry.phantom import phantom_study
+from tests.end_to_end_tests.page_tour import (
+    Things,
+    causes_stage,
+    page_names,
+    page_visit,
+    platform_administrator,
+    things_make,
+)
+from tests.end_to_end_tests.schema_check.ground import SETTINGS
+from tests.end_to_end_tests.stack import ROOT, Stack
+from tests.end_to_end_tests.test_browser import OFFLINE_FLAGS, STEP_LIMIT_MS, chromium
+from tests.platform_tests.notifications_tests.receiver import receiving
 
+OUT = ROOT / "build" / "gallery"
 SETTLED_MS = 300  # pictures appear; nothing else tells
 LONGEST_PX = 2400
 SHEET_PX = 1950
@@ -178,3 +192,30 @@ def gallery_make(browser: Browser, tour: Tour, looks: list[str]) -> None:
         look_photograph(browser, tour, look)
         for path in sheets_make(tour.folder / look, [*page_names(), *STATES], columns=5 if look.startswith("390") else 2):
             sys.stdout.write(f"{path}\n")
+
+
+def main() -> int:
+    """The looks named on the command line, or all of them."""
+    path = chromium()
+    if path is None:
+        sys.stderr.write("No Chromium: install it or set CHROMIUM_PATH.\n")
+        return 1
+    username = "gallery"
+    settings = {**SETTINGS, "WEBHOOKS_PORTS": ""}
+    with (
+        tempfile.TemporaryDirectory() as data,
+        receiving() as receiver,
+        Stack(data_dir=Path(data) / "data", **settings) as stack,
+        sync_playwright() as playwright,
+    ):
+        things = things_make(stack, phantom_study(seed=7, size_hw=(1024, 832)), webhook_url=receiver.url())
+        person = Person(username, platform_administrator(stack, username))
+        browser = playwright.chromium.launch(executable_path=path, args=OFFLINE_FLAGS)
+        expect.set_options(timeout=STEP_LIMIT_MS)
+        gallery_make(browser, Tour(stack.url, person, things, OUT), sys.argv[1:] or list(LOOKS))
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,12 +1,14 @@
 """Makes the pictures of the README from the running product: `make screenshots`. Synthetic images alone; no test.
 
 Starts the product on a temporary folder, sends drawn studies, and photographs the pages in headless Chromium. Each picture
-loses its lowest bits, because pictures stay in the history of the repository for ever.
+loses its lowest bits, because pictures stay in the history of the repository for ever. Every page at every width, to be looked at
+and thrown away, is for gallery.py.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -48,11 +50,15 @@ def picture_save(name: str, png: bytes) -> None:
     raise ValueError(f"{path.name} has {size} bytes; at most {FILE_LIMIT_BYTES} are kept")
 
 
-def page_open(browser: Browser, stack: Stack, *, size: tuple[int, int], theme: str, signed_in: bool = True) -> Page:
+def page_open(
+    browser: Browser, stack: Stack, *, size: tuple[int, int], theme: str, signed_in: bool = True, locale: str = "en-GB"
+) -> Page:
     """A page in a session of its own."""
     context = browser.new_context(
-        base_url=stack.url, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", locale="en-GB"
+        base_url=stack.url, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", locale=locale
     )
+    steps = json.dumps({"dismissed": True})
+    context.add_init_script(f"localStorage.setItem('mammoserve.first-steps.{stack.access['username']}', '{steps}')")
     context.add_init_script(f"localStorage.setItem('mammoserve.theme', '{theme}')")
     page = context.new_page()
     page.goto("/login")
@@ -143,10 +149,13 @@ def registry_photograph(browser: Browser, stack: Stack, folder: Path) -> None:
         ("model", f"/models/{digest}", ".check-items"),
         ("deployments", "/deployments", ".workers"),
         ("monitoring", "/monitoring?name=default&scope=site", ".chart"),
+        ("operations", "/operations", ".chart"),
     ):
         page.goto(address)
         page.wait_for_selector(ready)
         picture_save(name, page.screenshot())
+    spanish = page_open(browser, stack, size=WIDE, theme="light", locale="es-ES")
+    picture_save("worklist-spanish", spanish.screenshot())
 
 
 def batch_photograph(page: Page, stack: Stack, folder: Path) -> None:

@@ -226,7 +226,7 @@ def test_the_worklist_shows_the_job_and_a_refused_file_shows_the_servers_reason(
 def test_first_steps_lead_from_an_empty_site_to_a_sample_its_result_and_a_token(watched: Watched, stack: Stack) -> None:
     page = watched.page
     # The stack is shared, so its site has studies: this one answer is as on the first day.
-    empty = {"next": None, "previous": None, "results": []}
+    empty: dict[str, Any] = {"next": None, "previous": None, "results": []}
     page.route("**/api/v1/studies?page_size=1", lambda route: route.fulfill(json=empty))
     sign_in(watched, stack)
     page.locator("[data-step=study] button").click()

@@ -19,10 +19,13 @@ function payloadWords(payload) {
   }
 }
 
+/** Which delivery a part belongs to, for who cannot see where it stands: two of one kind may have come in one minute. */
+const nameOf = (delivery) => `${delivery.event_type} ${dateTime(delivery.created_at)} ${delivery.id.slice(0, 8)}`;
+
 function attemptsNode(delivery) {
   if (!delivery.attempts.length) return h('p', { className: 'muted' }, t('webhook.noAttempt'));
   return dataTable({
-    caption: t('webhook.attempts'),
+    caption: `${t('webhook.attempts')}: ${nameOf(delivery)}`,
     columns: ['number', 'at', 'outcome', 'took', 'answer'].map((name) => t(`webhook.attemptColumns.${name}`)),
     rows: delivery.attempts.map((attempt) => [
       String(attempt.number),
@@ -75,7 +78,12 @@ export function deliveryNode(delivery, { onReplay }) {
       h('p', { className: 'panel__subtitle delivery__subtitle' }, t('webhook.payload')),
       h(
         'pre',
-        { className: 'delivery__payload', tabindex: '0', role: 'region', 'aria-label': t('webhook.payload') },
+        {
+          className: 'delivery__payload',
+          tabindex: '0',
+          role: 'region',
+          'aria-label': `${t('webhook.payload')}: ${nameOf(delivery)}`,
+        },
         payloadWords(delivery.payload),
       ),
       h('p', { className: 'form-text' }, t('webhook.eventId'), ' ', h('code', {}, delivery.event_id)),

@@ -279,11 +279,11 @@ async function start() {
     ),
     h(
       'section',
-      { className: 'card panel batch__items', id: 'items', 'aria-labelledby': 'items-title' },
+      { className: 'card panel batch__items', id: 'items' },
       h(
         'div',
         { className: 'panel__head' },
-        h('h2', { className: 'h6 panel__title', id: 'items-title' }, t('batch.items')),
+        h('h2', { className: 'h6 panel__title' }, t('batch.items')),
         button({
           words: t('batch.clear'),
           look: 'link',
