@@ -81,7 +81,8 @@ def test_marks_of_another_sites_results_are_not_taken(api: APIClient, other_site
     theirs = succeed(make_job(site=other_site))
     assert api.put(READING, {"jobs": [str(theirs.pk)]}).json()["marked"] == []
     assert not JobReading.objects.exists()
-    for wrong in ({}, {"jobs": []}, {"jobs": [str(theirs.pk)], "until": "2026-01-01T00:00:00Z"}, {"until": "soon"}):
+    wrongs: list[Any] = [{}, {"jobs": []}, {"jobs": [str(theirs.pk)], "until": "2026-01-01T00:00:00Z"}, {"until": "soon"}]
+    for wrong in wrongs:
         assert api.put(READING, wrong).status_code == 400, wrong
 
 
@@ -112,7 +113,16 @@ def test_views_are_kept_renamed_made_the_start_and_deleted(
 
 
 def test_views_hold_filters_alone_and_no_more_than_a_person_may_have(api: APIClient) -> None:
-    for query in ({"cursor": "x"}, {"status": "DONE"}, {"sort": "random"}, {"from": "soon"}, {"search": "x" * 200}, [], "x"):
+    senseless: list[Any] = [
+        {"cursor": "x"},
+        {"status": "DONE"},
+        {"sort": "random"},
+        {"from": "soon"},
+        {"search": "x" * 200},
+        [],
+        "x",
+    ]
+    for query in senseless:
         answer = api.post(VIEWS, {"name": "Wrong", "query": query}, format="json")
         assert (answer.status_code, answer.json()["code"]) == (400, "input:invalid_field"), query
     for number in range(VIEWS_MAXIMUM):
@@ -145,7 +155,7 @@ def test_an_export_holds_what_the_filters_leave_in_the_lists_order(api: APIClien
 
 def test_a_line_of_an_export_is_as_the_document_says(api: APIClient, make_job: Callable[..., Job]) -> None:
     succeed(make_job())
-    line = json.loads(b"".join(api.get(EXPORT, {"format": "jsonl"}).streaming_content))
+    line = json.loads(api.get(EXPORT, {"format": "jsonl"}).getvalue())
     assert list(line) == list(export.COLUMNS) == list(export_views.ExportLineSerializer().fields)
 
 

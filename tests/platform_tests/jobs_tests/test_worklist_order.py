@@ -56,7 +56,7 @@ def ids(page: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_every_order_through_its_pages_and_back(api: APIClient, jobs: list[Job], sort: str, size: int) -> None:
-    page = api.get("/api/v1/jobs", {"sort": sort, "page_size": size}).json()
+    page = api.get("/api/v1/jobs", {"sort": sort, "page_size": str(size)}).json()
     assert page["previous"] is None
     pages = [ids(page)]
     while page["next"]:
@@ -71,7 +71,7 @@ def test_every_order_through_its_pages_and_back(api: APIClient, jobs: list[Job],
 
 
 def test_what_comes_meanwhile_moves_no_page(api: APIClient, jobs: list[Job], make_job: Callable[..., Job]) -> None:
-    page = api.get("/api/v1/jobs", {"sort": "most_urgent", "page_size": 3}).json()
+    page = api.get("/api/v1/jobs", {"sort": "most_urgent", "page_size": "3"}).json()
     newer = make_job(priority="stat")
     second = api.get(page["next"]).json()
     assert ids(page) + ids(second) == expected(jobs, "most_urgent")[:6]
