@@ -192,4 +192,19 @@ export const esFailuresInput = {
     'El despliegue ya no sirve lo que servía cuando se solicitó el cambio.',
     'Mire qué está en servicio ahora y haga una solicitud nueva.',
   ),
+  'input:export_too_large': said(
+    'Demasiados para un archivo',
+    'Los filtros dejan más trabajos de los que caben en un archivo.',
+    'Limite los filtros, por ejemplo por fecha, y exporte las partes.',
+  ),
+  'input:too_many_views': said(
+    'Demasiadas vistas guardadas',
+    'Ya guarda tantas vistas como puede tener una persona.',
+    'Elimine una que no use.',
+  ),
+  'input:view_name_taken': said(
+    'Nombre ya usado',
+    'Una de sus vistas ya tiene este nombre.',
+    'Elija otro nombre o cambie esa vista.',
+  ),
 };
