@@ -2,21 +2,6 @@
 const said = (title, message, action) => ({ title, message, action });
 
 export const esFailuresTransfers = {
-  'input:export_too_large': said(
-    'Demasiados para un solo archivo',
-    'Los filtros dejan más trabajos de los que caben en un archivo.',
-    'Restrinja los filtros, por ejemplo por fecha, y exporte por partes.',
-  ),
-  'input:too_many_views': said(
-    'Demasiadas vistas guardadas',
-    'Ya guarda tantas vistas como puede tener una persona.',
-    'Elimine una que no utilice.',
-  ),
-  'input:view_name_taken': said(
-    'Nombre en uso',
-    'Una de sus vistas ya tiene este nombre.',
-    'Elija otro nombre, o cambie esa vista.',
-  ),
   'input:unknown_upload': said(
     'Envío desconocido',
     'Su centro no tiene ningún envío con ese identificador.',
