@@ -101,7 +101,7 @@ def registry_fill(stack: Stack, folder: Path) -> str:
     second = changed_package(
         shipped,
         folder / "second",
-        version="1.1.0",
+        version="2.0.0",
         title=f"{shipped.manifest.title}, recalibrated",
         calibration={**manifest["calibration"], "temperature": 0.55},
         suspicion={**manifest["suspicion"], "threshold": 0.61},
