@@ -135,16 +135,16 @@ def test_invert_flip_zoom_and_reset(page: Page) -> None:
     page.keyboard.press("h")
     before = pixels(page, "LCC")
     page.keyboard.press("i")
-    expect(stage(page, "LCC").locator(".stage__corner--top")).to_have_text("Inverted")
+    expect(stage(page, "LCC").locator(".stage__corner--state")).to_have_text("Inverted")
     inverted = pixels(page, "LCC")
     inside = inverted[:, : before.shape[1] // 3]
     assert (np.abs(255 - before[:, : before.shape[1] // 3] - inside) <= 1).mean() > 0.99
     page.keyboard.press("i")
     stage(page, "LCC").focus()
     page.keyboard.press("f")
-    expect(stage(page, "LCC").locator(".stage__corner--top")).to_have_text("Flipped by hand")
+    expect(stage(page, "LCC").locator(".stage__corner--state")).to_have_text("Flipped by hand")
     assert (np.abs(pixels(page, "LCC")[:, ::-1] - before) <= 2).mean() > 0.95
-    expect(stage(page, "RCC").locator(".stage__corner--top")).to_have_text("")
+    expect(stage(page, "RCC").locator(".stage__corner--state")).to_have_text("")
     percent = float(re.search(r"([\d.]+) %", figures(page, "RCC"))[1])  # type: ignore[index]
     page.keyboard.press("+")
     assert float(re.search(r"([\d.]+) %", figures(page, "RCC"))[1]) == pytest.approx(1.25 * percent, rel=0.03)  # type: ignore[index]

@@ -35,7 +35,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
   const marks = svg('svg', { class: 'stage__marks', 'aria-hidden': 'true' });
   const lens = h('canvas', { className: 'stage__lens', hidden: true, 'aria-hidden': 'true' });
   const corner = (where) => h('span', { className: `stage__corner stage__corner--${where}`, 'aria-hidden': 'true' });
-  const standing = corner('top');
+  const standing = corner('state');
   const figures = corner('bottom');
   const node = h(
     'div',
