@@ -1,6 +1,6 @@
 """`make bench`: run every benchmark in a process of its own and write RESULTS.md beside this file.
 
-`python -m tests.benchmarks [NAME …]` runs some of them and prints what they found without touching RESULTS.md.
+`python -m tests.benchmarks NAME …` runs some of them and replaces their own sections alone, with the day and the load.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks.report import markdown_table
+from tests.benchmarks.report import markdown_table, section_replace
 
 HERE = Path(__file__).parent
 #: Module → what its section says first.
@@ -53,14 +53,22 @@ def main() -> int:
     if unknown := set(chosen) - set(BENCHMARKS):
         console.print(f"No benchmark is called {', '.join(sorted(unknown))}. There are {', '.join(BENCHMARKS)}.")
         return 2
-    sections = []
+    sections = {}
     for name in chosen:
         console.print(f"[bold]·[/bold] {name}")
-        sections.append(f"## {name}\n\n{BENCHMARKS[name]}\n\n{markdown_table(_outcome(name))}")
-        console.print(sections[-1], markup=False)
-    if not sys.argv[1:]:
-        (HERE / "RESULTS.md").write_text("\n".join([_heading(), *sections]))
-        console.print(f"Written to {(HERE / 'RESULTS.md').relative_to(Path.cwd())}")
+        before, figures = os.getloadavg()[0], markdown_table(_outcome(name))
+        measured = f"Measured {_today()}; the machine's load was {before:.1f} before."
+        sections[name] = f"## {name}\n\n{BENCHMARKS[name]} {measured}\n\n{figures}"
+        console.print(sections[name], markup=False)
+    results = HERE / "RESULTS.md"
+    if sys.argv[1:]:
+        text = results.read_text()
+        for name, section in sections.items():
+            text = section_replace(text, name, section)
+    else:
+        text = "\n".join([_heading(), *sections.values()])
+    results.write_text(text)
+    console.print(f"Written to {results}")
     return 0
 
 
@@ -75,6 +83,10 @@ def _outcome(name: str) -> dict[str, Any]:
         path.unlink(missing_ok=True)
 
 
+def _today() -> str:
+    return f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+
+
 def _heading() -> str:
     processor = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
@@ -86,7 +98,7 @@ def _heading() -> str:
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         "# Benchmark results\n\n"
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {os.cpu_count()} cores of {processor}, {memory_gib:.0f} GiB, "
+        f"{_today()}, {os.cpu_count()} cores of {processor}, {memory_gib:.0f} GiB, "
         f"Python {platform.python_version()}, {versions}.\n\n"
         "Written by `make bench`. The machine is shared and noisy: ratios within one run count, single figures do not.\n"
     )

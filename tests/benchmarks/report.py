@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,15 @@ def markdown_table(figures: Mapping[str, Any]) -> str:
         else:
             parts.append(markdown_table(value))
     return "\n".join(parts) + "\n"
+
+
+def section_replace(text: str, name: str, section: str) -> str:
+    """`text` with its section “## name” replaced, or added at its end. The others stay as they are."""
+    found = re.search(rf"^## {re.escape(name)}$.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if found is None:
+        return f"{text.rstrip()}\n\n\n{section}"
+    after = text[found.end() :]
+    return f"{text[: found.start()]}{section.rstrip()}\n{chr(10) + chr(10) + after if after else ''}"
 
 
 def _is_row(value: Any) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import FailedLogin, User
+from accounts.models import FailedLogin, Site, User
 
 PASSWORD = "a long pass phrase for tests"
 SESSION = "/api/v1/session"
@@ -150,3 +152,30 @@ def test_missing_fields_are_named(browser: APIClient) -> None:
     assert response.status_code == 400
     assert response.json()["code"] == "input:invalid_field"
     assert [entry["field"] for entry in response.json()["errors"]] == ["password"]
+
+
+def test_a_session_counts_until_its_end_and_while_user_and_site_are_active(browser: APIClient, reader: User) -> None:
+    jobs = "/api/v1/jobs"
+    _sign_in(browser)
+    assert browser.get(jobs).status_code == 200
+    Session.objects.update(expire_date=timezone.now())
+    assert browser.get(jobs).status_code == 401
+
+    browser.cookies.clear()
+    _sign_in(browser)
+    assert browser.get(jobs).status_code == 200
+    Site.objects.filter(pk=reader.site_id).update(is_active=False)
+    assert browser.get(jobs).status_code == 401
+    Site.objects.filter(pk=reader.site_id).update(is_active=True)
+    User.objects.filter(pk=reader.pk).update(is_active=False)
+    assert browser.get(jobs).status_code == 401
+
+
+def test_a_poll_of_an_unchanged_list_asks_the_database_three_times(
+    browser: APIClient, reader: User, django_assert_num_queries
+) -> None:
+    _sign_in(browser)
+    for address in ("/api/v1/jobs", "/api/v1/jobs/summary"):
+        etag = browser.get(address).headers["ETag"]
+        with django_assert_num_queries(3):  # the session, the person with their site, the list
+            assert browser.get(address, headers={"If-None-Match": etag}).status_code == 304
