@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,13 @@ from config.embedded import (
     redis_executable,
     socket_path,
 )
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files with a path as short as such folders have: pytest's own may be too long for a socket."""
+    with tempfile.TemporaryDirectory(prefix="ms-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def test_a_port_that_somebody_listens_on_is_refused_with_the_way_out() -> None:
@@ -44,23 +53,23 @@ def test_a_short_data_dir_holds_the_socket_itself(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("name", ["x" * 120, "with space", "naïve"])
 def test_a_long_or_unusual_data_dir_gets_a_short_private_socket_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    path = socket_path(data_dir=tmp_path / name)
-    assert path.parent.parent == tmp_path
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    path = socket_path(data_dir=temporary / name)
+    assert path.parent.parent == temporary
     assert len(str(path)) <= SOCKET_PATH_LIMIT
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert socket_path(data_dir=tmp_path / name) == path  # the next start finds it again
-    assert socket_path(data_dir=tmp_path / f"{name} other") != path
+    assert socket_path(data_dir=temporary / name) == path  # the next start finds it again
+    assert socket_path(data_dir=temporary / f"{name} other") != path
 
 
-def test_a_socket_folder_that_others_can_enter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    path = socket_path(data_dir=tmp_path / "with space")
+def test_a_socket_folder_that_others_can_enter_is_refused(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    path = socket_path(data_dir=temporary / "with space")
     path.parent.chmod(0o755)
     with pytest.raises(EmbeddedServiceError, match="not private"):
-        socket_path(data_dir=tmp_path / "with space")
+        socket_path(data_dir=temporary / "with space")
 
 
 def test_the_private_redis_listens_on_its_socket_alone_and_refuses_rather_than_evicts(tmp_path: Path) -> None:
