@@ -155,9 +155,9 @@ async function resultShow() {
     );
     resultShown = true;
     byId('job-state').replaceChildren();
-    await viewer.firstView;
     known.then(({ user }) => notesAdd(user.username, { opened: true }));
-    if (before?.unread) worklistApi.readingMark([id], true).catch(toastProblem); // it has been opened
+    if (before?.unread) worklistApi.readingMark([id], true).catch(toastProblem); // now, not with the pixels: a glance counts too
+    await viewer.firstView;
   } catch (problem) {
     toastProblem(problem);
     byId('job-state').replaceChildren(
