@@ -441,7 +441,7 @@ def english_left(page: Page, own: list[str]) -> list[str]:
     text = str(page.evaluate(WORDS_SEEN))
     for words in filter(None, own):
         text = text.replace(words, "")
-    text = re.sub(r"\w+(?:-\w+)+", "", text)  # ids of studies, names of packages
+    text = re.sub(r"\w+(?:-\w+)+|\S+@\S+", "", text)  # ids of studies, names of packages and of processes
     return [line for line in text.splitlines() if ENGLISH.search(line)]
 
 
