@@ -164,9 +164,9 @@ def test_a_session_counts_until_its_end_and_while_user_and_site_are_active(brows
     browser.cookies.clear()
     _sign_in(browser)
     assert browser.get(jobs).status_code == 200
-    Site.objects.filter(pk=reader.site_id).update(is_active=False)
+    Site.objects.filter(slug="north").update(is_active=False)
     assert browser.get(jobs).status_code == 401
-    Site.objects.filter(pk=reader.site_id).update(is_active=True)
+    Site.objects.filter(slug="north").update(is_active=True)
     User.objects.filter(pk=reader.pk).update(is_active=False)
     assert browser.get(jobs).status_code == 401
 
