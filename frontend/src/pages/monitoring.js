@@ -4,6 +4,7 @@ import { alertsPanel, monitoringReport } from '../components/monitoring-report.j
 import { packageName, scopeWords } from '../components/package-parts.js';
 import { contentShow, emptyCard, link, problemShow, registryStart, timeNode } from '../components/registry-page.js';
 import { toastProblem } from '../components/toasts.js';
+import { windowChoice } from '../components/window-choice.js';
 import { byId, h } from '../dom.js';
 import { pollingCreate } from '../polling.js';
 import { registry } from '../registry-api.js';
@@ -70,29 +71,13 @@ function controls() {
     'div',
     { className: 'filters' },
     h('div', {}, h('label', { className: 'visually-hidden', for: 'pointer' }, t('monitoring.deployment')), select),
-    h(
-      'fieldset',
-      { className: 'segmented-set' },
-      h('legend', { className: 'visually-hidden' }, t('monitoring.window')),
-      h(
-        'div',
-        { className: 'segmented' },
-        windows.map((name) =>
-          h(
-            'label',
-            { className: 'segmented__item' },
-            h('input', {
-              type: 'radio',
-              name: 'window',
-              value: name,
-              checked: name === chosen.window,
-              onChange: () => choose({ window: name }),
-            }),
-            h('span', {}, t(`monitoring.windows.w${name}`)),
-          ),
-        ),
-      ),
-    ),
+    windowChoice({
+      legend: t('monitoring.window'),
+      windows,
+      chosen: chosen.window,
+      wordsOf: (name) => t(`monitoring.windows.w${name}`),
+      choose: (window) => choose({ window }),
+    }),
   );
 }
 

@@ -3,6 +3,7 @@ import { admin } from '../admin-api.js';
 import { connectionShow } from '../components/chrome.js';
 import { operationsReport } from '../components/operations-report.js';
 import { contentShow, headShow, problemShow, registryStart } from '../components/registry-page.js';
+import { windowChoice } from '../components/window-choice.js';
 import { h } from '../dom.js';
 import { pollingCreate } from '../polling.js';
 import { administersEverySite } from '../rights.js';
@@ -52,29 +53,13 @@ function choose(window) {
 }
 
 function windowsNode() {
-  return h(
-    'fieldset',
-    { className: 'segmented-set' },
-    h('legend', { className: 'visually-hidden' }, t('operationsTime.window')),
-    h(
-      'div',
-      { className: 'segmented' },
-      windows.map((name) =>
-        h(
-          'label',
-          { className: 'segmented__item' },
-          h('input', {
-            type: 'radio',
-            name: 'window',
-            value: name,
-            checked: name === chosen.window,
-            onChange: () => choose(name),
-          }),
-          h('span', {}, t(`operationsTime.windows.w${name}`)),
-        ),
-      ),
-    ),
-  );
+  return windowChoice({
+    legend: t('operationsTime.window'),
+    windows,
+    chosen: chosen.window,
+    wordsOf: (name) => t(`operationsTime.windows.w${name}`),
+    choose,
+  });
 }
 
 registryStart(async (session) => {
