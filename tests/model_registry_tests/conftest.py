@@ -1,4 +1,4 @@
-"""Networks with random weights are the same ones in every run: a network drawn anew each time is, once in many, one whose map is zero."""
+"""Networks with random weights are the same in every run: among those drawn anew each time, one in many has a map of zeros."""
 
 from __future__ import annotations
 
