@@ -19,8 +19,8 @@ from playwright.sync_api import Page, sync_playwright
 from inference_worker.viewer_pixels import pixels_pack
 from model_registry.phantom import PhantomView, phantom_study
 from model_registry.preprocessing import image_decode
+from tests.end_to_end_tests.browsing import OFFLINE_FLAGS, chromium
 from tests.end_to_end_tests.stack import Stack
-from tests.end_to_end_tests.test_browser import OFFLINE_FLAGS, chromium
 
 SIZE_HW = (4096, 3328)
 LOADS = 5

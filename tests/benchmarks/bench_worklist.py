@@ -20,8 +20,8 @@ import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from model_registry.phantom import phantom_study
+from tests.end_to_end_tests.browsing import OFFLINE_FLAGS, chromium
 from tests.end_to_end_tests.stack import ROOT, Stack, up_environment
-from tests.end_to_end_tests.test_browser import OFFLINE_FLAGS, chromium
 
 JOBS = 10_000
 POLLS = 200

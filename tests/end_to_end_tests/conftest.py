@@ -1,4 +1,4 @@
-"""One running product for all end-to-end tests that do not break it, and synthetic images to send to it."""
+"""One running product for all end-to-end tests that do not break it, one browser, and synthetic images to send."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from model_registry.phantom import PhantomView, phantom_study
+from tests.end_to_end_tests.browsing import OFFLINE_FLAGS, STEP_LIMIT_MS, Watched, chromium
 from tests.end_to_end_tests.schema_check.ground import SETTINGS
 from tests.end_to_end_tests.stack import Stack
 
@@ -30,3 +32,44 @@ def phantom() -> list[PhantomView]:
 def data_dir(tmp_path: Path) -> Path:
     """A folder for a product of the test's own."""
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    if path is None:
+        pytest.skip(
+            "NO BROWSER: the pages were not tested. Install Chromium (Debian: apt-get install chromium) or set CHROMIUM_PATH."
+        )
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=OFFLINE_FLAGS)
+        expect.set_options(timeout=STEP_LIMIT_MS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
+    context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900})
+    yield Watched(context, stack)
+    context.close()
+
+
+@pytest.fixture
+def four_views(tmp_path: Path, phantom: list[PhantomView]) -> list[Path]:
+    """Three views as DICOM and one as PNG, as a person might have them."""
+    paths = []
+    for number, view in enumerate(phantom):
+        as_png = number == len(phantom) - 1
+        path = tmp_path / f"{view.image_laterality}_{view.view_position}.{'png' if as_png else 'dcm'}"
+        path.write_bytes(view.to_png_bytes() if as_png else view.to_dicom_bytes())
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def finished_job(stack: Stack, phantom: list[PhantomView]) -> str:
+    """Two views of one study, read."""
+    answer = stack.submit([("a.dcm", phantom[0].to_dicom_bytes()), ("b.dcm", phantom[1].to_dicom_bytes())])
+    answer.raise_for_status()
+    return str(stack.wait_ended(answer.json()["job"]["id"])["id"])

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import io
 import re
-import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from model_registry.phantom import phantom_study
+from tests.end_to_end_tests.browsing import OFFLINE_FLAGS, STEP_LIMIT_MS, chromium
+from tests.end_to_end_tests.page_states import SETTLED_MS, STATES
 from tests.end_to_end_tests.page_tour import (
     Things,
     causes_stage,
@@ -29,11 +29,9 @@ from tests.end_to_end_tests.page_tour import (
 )
 from tests.end_to_end_tests.schema_check.ground import SETTINGS
 from tests.end_to_end_tests.stack import ROOT, Stack
-from tests.end_to_end_tests.test_browser import OFFLINE_FLAGS, STEP_LIMIT_MS, chromium
 from tests.platform_tests.notifications_tests.receiver import receiving
 
 OUT = ROOT / "build" / "gallery"
-SETTLED_MS = 300  # pictures appear; nothing else tells
 LONGEST_PX = 2400
 SHEET_PX = 1950
 #: name → width, height, theme, language
@@ -48,56 +46,6 @@ LOOKS = {
 class Person:
     username: str
     password: str
-
-
-def _dialog(page: Page, opener: str) -> None:
-    page.locator(opener).first.click()
-    page.locator("dialog[open]").wait_for()
-
-
-def _first_steps(page: Page) -> None:
-    empty: dict[str, Any] = {"next": None, "previous": None, "results": []}
-    page.route("**/api/v1/studies?page_size=1", lambda route: route.fulfill(json=empty))
-    page.goto("/")
-    page.locator("#first-steps .first-steps").wait_for()
-
-
-def _view_save(page: Page) -> None:
-    page.goto(f"/?search=case-{secrets.token_hex(2)}")  # no view of this kind is kept yet
-    _dialog(page, "#view-save:visible")
-
-
-def _views_manage(page: Page) -> None:
-    """With a view of one's own."""
-    _view_save(page)
-    page.locator("dialog [name=name]").fill(f"Second readings {secrets.token_hex(1)}")
-    page.locator("dialog [type=submit]").click()
-    page.locator("dialog[open]").wait_for(state="detached")
-    _dialog(page, "#views-manage:visible")
-
-
-def _menu(page: Page) -> None:
-    toggle = page.locator(".navbar-toggler")
-    if toggle.is_visible():
-        toggle.click()
-        page.wait_for_timeout(SETTLED_MS)  # it unfolds
-    page.locator("#account-toggle").click()
-
-
-#: States of pages that need a hand: name → the page, and what is done there.
-STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
-    "menu": ("index", _menu),
-    "first-steps": ("index", _first_steps),
-    "view-save": ("index", _view_save),
-    "views-manage": ("index", _views_manage),
-    "export": ("index", lambda page: _dialog(page, "#export")),
-    "selected": ("index", lambda page: page.locator(".worklist__select").first.check()),
-    "webhook-add": ("webhooks", lambda page: _dialog(page, "#actions button")),
-    "token-add": ("tokens", lambda page: _dialog(page, "#actions button")),
-    "person-add": ("people", lambda page: _dialog(page, "#actions button")),
-    "site-change": ("sites", lambda page: _dialog(page, ".admin-list .btn")),
-    "discard": ("quarantine", lambda page: _dialog(page, ".btn-outline-danger")),
-}
 
 
 def context_open(browser: Browser, url: str, person: Person, look: str) -> BrowserContext:

@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from model_registry.packaging import package_read
 from model_registry.phantom import phantom_study
+from tests.end_to_end_tests.browsing import OFFLINE_FLAGS, chromium, wait_for
 from tests.end_to_end_tests.stack import ROOT, Stack, wait_until
-from tests.end_to_end_tests.test_browser import OFFLINE_FLAGS, chromium, wait_for
 from tests.end_to_end_tests.test_gate import zipped
 from tests.inference_worker_tests.checks_tests.packages import changed_package
 

@@ -10,12 +10,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.end_to_end_tests.browsing import Watched
 from tests.end_to_end_tests.gallery import Person, session_open
 from tests.end_to_end_tests.page_tour import platform_administrator
 from tests.end_to_end_tests.stack import Stack
-from tests.end_to_end_tests.test_browser import STEP_LIMIT_MS, Watched, browser
-
-__all__ = ["browser"]  # the fixture
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -27,9 +25,7 @@ PASSWORD = "a sentence that only tests would think of"
 def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
     context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900})
     session_open(context, Person(USERNAME, platform_administrator(stack, USERNAME)))
-    expect.set_options(timeout=STEP_LIMIT_MS)
     yield Watched(context, stack)
-    expect.set_options(timeout=5_000)  # Playwright's own, for the modules after this one
     context.close()
 
 

@@ -19,14 +19,12 @@ from standardwebhooks import Webhook
 
 from inference_worker.contract.failures import CATALOGUE
 from model_registry.phantom import PhantomView
+from tests.end_to_end_tests.browsing import RESULT_LIMIT_MS, Watched, sign_in
 from tests.end_to_end_tests.page_tour import post
 from tests.end_to_end_tests.schema_check.ground import upload_send
 from tests.end_to_end_tests.stack import Stack
 from tests.end_to_end_tests.test_batch import mammogram
-from tests.end_to_end_tests.test_browser import RESULT_LIMIT_MS, STEP_LIMIT_MS, Watched, browser, sign_in
 from tests.platform_tests.notifications_tests.receiver import answered, receiving
-
-__all__ = ["browser"]  # the fixture
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -38,9 +36,7 @@ def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
     context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, accept_downloads=True)
     signed_in = Watched(context, stack)
     sign_in(signed_in, stack)
-    expect.set_options(timeout=STEP_LIMIT_MS)
     yield signed_in
-    expect.set_options(timeout=5_000)  # Playwright's own, for the modules after this one
     context.close()
 
 

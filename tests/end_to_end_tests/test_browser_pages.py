@@ -4,24 +4,30 @@ wider than the window it is shown in."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from model_registry.phantom import PhantomView
-from tests.end_to_end_tests.gallery import STATES, Person, session_open
+from tests.end_to_end_tests.axe import needs_axe, violations_in_both_themes
+from tests.end_to_end_tests.browsing import Watched
+from tests.end_to_end_tests.gallery import Person, session_open
+from tests.end_to_end_tests.page_states import STATES
 from tests.end_to_end_tests.page_tour import STOPS, Things, page_names, page_visit, platform_administrator, things_make
 from tests.end_to_end_tests.stack import Stack
-from tests.end_to_end_tests.test_browser import AXE, STEP_LIMIT_MS, Watched, browser, wait_for
 from tests.platform_tests.notifications_tests.receiver import receiving
 
-__all__ = ["browser"]  # the fixture
+if TYPE_CHECKING:
+    from playwright._impl._api_structures import SetCookieParam
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
 USERNAME = "browser-tour"
 WIDTHS = (1440, 1024, 390)
 SPANISH = "webhook"
+#: So that two processes can share them.
+PARTS = 3
 
 
 @pytest.fixture(scope="module")
@@ -38,33 +44,8 @@ def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
     person = Person(USERNAME, platform_administrator(stack, USERNAME))
     context: BrowserContext = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, bypass_csp=True)
     session_open(context, person)
-    if AXE.is_file():
-        context.add_init_script(path=AXE)
-    expect.set_options(timeout=STEP_LIMIT_MS)
     yield Watched(context, stack)
-    expect.set_options(timeout=5_000)  # Playwright's own, for the modules after this one
     context.close()
-
-
-AXE_RUN = """([within, rules]) => axe.run(within, { resultTypes: ['violations'], ...(rules && { runOnly: rules }) }).then(
-  ({ violations, passes }) => ({
-    passed: passes.length,
-    violations: violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`),
-  }))"""
-
-
-def violations_in_both_themes(page: Page, *, within: str = "html") -> list[str]:
-    """What axe-core finds in that part of the page as it stands: everything in the dark theme, and contrast again in the light
-    one, because nothing else differs."""
-    page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
-    found = []
-    for theme, rules, least in (("dark", None, 5), ("light", ["color-contrast"], 1)):
-        page.evaluate(f"document.documentElement.dataset.bsTheme = '{theme}'")
-        wait_for(page, "!document.getAnimations().some((animation) => animation instanceof CSSTransition)")
-        said = page.evaluate(AXE_RUN, [within, rules])
-        assert said["passed"] >= least, f"axe looked at next to nothing of {within} at {page.url}"
-        found += [f"{theme}: {violation}" for violation in said["violations"]]
-    return found
 
 
 def too_wide(page: Page) -> list[int]:
@@ -82,27 +63,40 @@ def test_the_tour_passes_every_page_of_the_list() -> None:
     assert sorted(STOPS) == sorted(page_names())
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="NO AXE: accessibility was not tested. Run “npm ci” in frontend.")
-def test_no_page_has_a_violation_that_axe_can_find_or_is_wider_than_the_window(watched: Watched, things: Things) -> None:
+@needs_axe
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_page_has_a_violation_that_axe_can_find_or_is_wider_than_the_window(
+    watched: Watched, things: Things, part: int
+) -> None:
     page = watched.page
+    watched.complaints.clear()
     violations, wide = {}, {}
-    for name in page_names():
+    for name in page_names()[part::PARTS]:
         page_visit(page, name, things)
         wide[name] = too_wide(page)
         violations[name] = violations_in_both_themes(page)
-    for name, (of, act) in STATES.items():
+    for name in list(STATES)[part::PARTS]:
+        of, act = STATES[name]
         page_visit(page, of, things)
+        session = page.context.cookies()
         act(page)
         opened = page.locator("dialog[open]").count()
         violations[name] = violations_in_both_themes(page, within="dialog[open]" if opened else "html")
-    page.unroute_all()
+        page.unroute_all()
+        page.context.add_cookies(cast("list[SetCookieParam]", session))
+    assert {name: found for name, found in violations.items() if found} == {}
+    assert {name: widths for name, widths in wide.items() if widths} == {}
+    # The browser itself reports what is not there or was refused; the pages add nothing of their own.
+    assert [complaint for complaint in watched.complaints if "status of 4" not in complaint] == []
+    assert watched.foreign == []
+
+
+@needs_axe
+def test_a_page_in_spanish_has_none_either(watched: Watched, things: Things) -> None:
+    page = watched.page
     page.context.add_cookies([{"name": "mammoserve_language", "value": "es", "url": page.url}])
     page_visit(page, SPANISH, things)
     expect(page.locator("html")).to_have_attribute("lang", "es")
-    wide["spanish"] = too_wide(page)
-    violations["spanish"] = violations_in_both_themes(page)
-    assert {name: found for name, found in violations.items() if found} == {}
-    assert {name: widths for name, widths in wide.items() if widths} == {}
-    # The browser itself reports the page that is not there; the pages add nothing of their own.
-    assert [complaint for complaint in watched.complaints if "status of 404" not in complaint] == []
-    assert watched.foreign == []
+    assert too_wide(page) == []
+    assert violations_in_both_themes(page) == []
+    page.context.clear_cookies(name="mammoserve_language")

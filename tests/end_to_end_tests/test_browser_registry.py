@@ -1,5 +1,5 @@
 """An administrator's way through the registry's pages, in headless Chromium against the real processes: bring a model in, see it
-proven, put it in service, take it back; and every page of the registry held against axe-core in both themes.
+proven, put it in service, take it back; and, where two packages are compared, the pages held against axe-core in both themes.
 
 Works on a deployment of its own, so that the shared product keeps serving as before.
 """
@@ -9,27 +9,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from model_registry.phantom import PhantomView
+from tests.end_to_end_tests.axe import needs_axe, violations_in_both_themes
+from tests.end_to_end_tests.browsing import Watched, sign_in
 from tests.end_to_end_tests.stack import ROOT, Stack, wait_until
-from tests.end_to_end_tests.test_browser import (
-    AXE,
-    OFFLINE_FLAGS,
-    STEP_LIMIT_MS,
-    Watched,
-    axe_violations,
-    chromium,
-    sign_in,
-    wait_for,
-)
 from tests.end_to_end_tests.test_gate import zipped
 from tests.inference_worker_tests.checks_tests.packages import changed_package, plain_classifier, sound_package
 
@@ -43,21 +34,6 @@ PAGES = (
     "/models", "/deployments", "/monitoring", "/audit", "/models/compare", "/jobs/compare",
     "/people", "/webhooks", "/sites", "/operations",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def registry_browser() -> Iterator[Browser]:
-    path = chromium()
-    if path is None:
-        pytest.skip(
-            "NO BROWSER: the pages were not tested. Install Chromium (Debian: apt-get install chromium) or set CHROMIUM_PATH."
-        )
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=OFFLINE_FLAGS)
-        expect.set_options(timeout=STEP_LIMIT_MS)
-        yield started
-        expect.set_options(timeout=5_000)  # Playwright's own, for the modules after this one
-        started.close()
 
 
 def context_open(browser: Browser, stack: Stack, **more: Any) -> BrowserContext:
@@ -135,9 +111,9 @@ def dialog_send(page: Page, name: str) -> None:
 
 
 def test_a_package_comes_in_is_proven_serves_and_is_taken_back(
-    registry_browser: Browser, stack: Stack, tmp_path: Path, proven: tuple[str, str]
+    browser: Browser, stack: Stack, tmp_path: Path, proven: tuple[str, str]
 ) -> None:
-    context = context_open(registry_browser, stack)
+    context = context_open(browser, stack)
     watched = Watched(context, stack)
     page = sign_in(watched, stack, address="/models")
     expect(page.locator(".package-card").first).to_be_visible()
@@ -193,7 +169,7 @@ def test_a_package_comes_in_is_proven_serves_and_is_taken_back(
     context.close()
 
 
-def test_who_is_no_administrator_finds_neither_links_nor_pages(registry_browser: Browser, stack: Stack) -> None:
+def test_who_is_no_administrator_finds_neither_links_nor_pages(browser: Browser, stack: Stack) -> None:
     name, password = READER
     code = (
         "from accounts.models import Role, Site\nfrom accounts.services import user_create\n"
@@ -202,7 +178,7 @@ def test_who_is_no_administrator_finds_neither_links_nor_pages(registry_browser:
     environment = psutil.Process(stack.pids()["dispatcher"]).environ()
     command = [sys.executable, str(ROOT / "platform" / "manage.py"), "shell", "-c", code]
     subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
-    context = context_open(registry_browser, stack)
+    context = context_open(browser, stack)
     page = context.new_page()
     page.goto("/login")
     page.locator("#username").fill(name)
@@ -222,22 +198,11 @@ def test_who_is_no_administrator_finds_neither_links_nor_pages(registry_browser:
     context.close()
 
 
-def violations_in_both_themes(page: Page) -> list[str]:
-    """What axe-core finds on the page as it stands, dark and then light."""
-    found = []
-    for theme in ("dark", "light"):
-        page.evaluate(f"document.documentElement.dataset.bsTheme = '{theme}'")
-        wait_for(page, "!document.getAnimations().some((animation) => animation instanceof CSSTransition)")
-        found += [f"{theme}: {violation}" for violation in axe_violations(page)]
-    return found
-
-
+@needs_axe
 def test_no_page_of_the_registry_has_a_violation_that_axe_can_find(
-    registry_browser: Browser, stack: Stack, tmp_path: Path, seeded: Seeded
+    browser: Browser, stack: Stack, tmp_path: Path, seeded: Seeded
 ) -> None:
-    if not AXE.is_file():
-        pytest.skip("NO AXE: accessibility was not tested. Run “npm ci” in frontend.")
-    context = context_open(registry_browser, stack, bypass_csp=True)
+    context = context_open(browser, stack, bypass_csp=True)
     watched = Watched(context, stack)
     page = sign_in(watched, stack, address="/models")
     model = tmp_path / "model.onnx"
@@ -254,14 +219,6 @@ def test_no_page_of_the_registry_has_a_violation_that_axe_can_find(
         "model-compare": (f"/models/compare?left={seeded.first}&right={seeded.second}", ".compare__section"),
         "agreement": (f"/deployments/{DEPLOYMENT}/agreement?scope=site", ".metric-tiles"),
         "monitoring": (f"/monitoring?name={DEPLOYMENT}&scope=site", "#content .panel, #content .empty"),
-        "audit": ("/audit", ".audit"),
-        "batches": ("/batches", "#content .empty, .batch-list"),
-        "quarantine": ("/quarantine", "#content .empty, .batch-list"),
-        "people": ("/people", ".admin-list"),
-        "tokens": ("/tokens", ".admin-list"),
-        "webhooks": ("/webhooks", "#content .empty, .admin-list"),
-        "operations": ("/operations", ".chart"),
-        "password": ("/password", ".password-form"),
         "job-compare": (f"/jobs/compare?left={seeded.job}&right={seeded.rerun}", ".pairs"),
         "job": (f"/jobs/{seeded.job}", ".replay"),
         "deployments": ("/deployments", ".workers"),

@@ -15,10 +15,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from model_registry.phantom import PhantomView
+from tests.end_to_end_tests.axe import axe_violations
+from tests.end_to_end_tests.browsing import Watched, sign_in, wait_for
 from tests.end_to_end_tests.stack import Stack
-from tests.end_to_end_tests.test_browser import Watched, axe_violations, browser, sign_in, wait_for
-
-__all__ = ["browser"]  # the fixture
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
