@@ -55,17 +55,23 @@ demo: $(SERVING) frontend  ## The same, but leave after the result: status 0, or
 frontend: $(if $(wildcard frontend/package.json),$(FRONTEND_BUILT))  ## Build the web pages, if their sources changed
 
 # ── Proof ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-# What fails fast comes first. The platform's tests run on SQLite and, where they ask for a database, again on PostgreSQL. One process
-# a core, a file to one of them; the end-to-end tests one after the other, because each starts a product that wants the cores itself.
+# What fails fast comes first, and a part that fails does not hide the next one's answer. The platform's tests run on SQLite and, where
+# they ask for a database, again on PostgreSQL. One process a core; end to end, each has a product and a browser of its own.
 
-PARALLEL := -n auto --maxprocesses=4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses=4
 
 .PHONY: test
-test: $(FULL) frontend  ## Every test, end to end with real processes and a browser included
-	$(BIN)/python -m pytest --ignore=tests/end_to_end_tests -q $(PARALLEL)
-	$(BIN)/python -m pytest tests/platform_tests --ignore=tests/platform_tests/layout_tests --database postgres -q $(PARALLEL)
-	cd frontend && $(NPM) test --silent
-	$(BIN)/python -m pytest tests/end_to_end_tests -q
+test: $(FULL) frontend  ## Every test but the slow ones, end to end with real processes and a browser included
+	@status=0; \
+	$(PYTEST) --dist worksteal -m "not slow" --ignore=tests/end_to_end_tests || status=1; \
+	$(PYTEST) --dist worksteal --database postgres tests/platform_tests --ignore=tests/platform_tests/layout_tests || status=1; \
+	(cd frontend && $(NPM) test --silent) || status=1; \
+	$(PYTEST) --dist loadfile -m "not slow" tests/end_to_end_tests || status=1; \
+	exit $$status
+
+.PHONY: test-slow
+test-slow: $(FULL) frontend  ## The slow ones: the deepest networks converted, long trainings, 500 studies among dying processes
+	$(PYTEST) --dist worksteal -m slow
 
 .PHONY: static
 static: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Lint, formats, types, import rules, migrations, compose file
@@ -78,7 +84,7 @@ static: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Lint, formats, types, import rules,
 	cd frontend && $(NPM) run lint --silent && $(NPM) run format:check --silent
 
 .PHONY: check
-check: static test  ## Everything above: what has to pass before a change is done
+check: static test test-slow  ## Everything above: what has to pass before a change is done
 
 .PHONY: fix
 fix: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Mend what a machine can: lint and formats

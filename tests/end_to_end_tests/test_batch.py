@@ -136,6 +136,7 @@ def rows_wait(stack: Stack, table: str, count: int) -> None:
     wait_until(lambda: row_count(stack, table) >= count, limit_seconds=120, what=f"{count} rows of {table}")
 
 
+@pytest.mark.slow
 def test_a_folder_of_500_outlives_its_client_and_every_process(impatient: Stack, tmp_path: Path) -> None:
     original = phantom_study(seed=11, size_hw=(256, 208))[0].to_dicom_bytes()
     codes = folder_fill(tmp_path / "studies", original)

@@ -92,9 +92,9 @@ def test_no_page_has_a_violation_that_axe_can_find_or_is_wider_than_the_window(
 
 
 @needs_axe
-def test_a_page_in_spanish_has_none_either(watched: Watched, things: Things) -> None:
+def test_a_page_in_spanish_has_none_either(watched: Watched, things: Things, stack: Stack) -> None:
     page = watched.page
-    page.context.add_cookies([{"name": "mammoserve_language", "value": "es", "url": page.url}])
+    page.context.add_cookies([{"name": "mammoserve_language", "value": "es", "url": stack.url}])
     page_visit(page, SPANISH, things)
     expect(page.locator("html")).to_have_attribute("lang", "es")
     assert too_wide(page) == []

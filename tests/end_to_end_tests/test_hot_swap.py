@@ -131,6 +131,7 @@ def test_a_worker_that_misses_the_golden_inputs_never_serves_and_the_other_does(
     assert not [row for row in served if row[0] == "faulty" and row[1] == "succeeded"], served
 
 
+@pytest.mark.slow
 def test_two_hundred_megabytes_swap_into_one(product: Stack, tmp_path: Path) -> None:
     digests = [
         package_put(product, heavy_package(tmp_path / version, version=version, seed=index))

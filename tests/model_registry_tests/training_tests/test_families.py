@@ -83,6 +83,7 @@ def test_a_heavy_recipe_is_built(name: str) -> None:
     assert built.classes == config.model.labels
 
 
+@pytest.mark.slow
 def test_an_ensemble_answers_with_the_mean_of_its_members_and_explains_that(tmp_path: Path) -> None:
     samples = films(tmp_path, count=3)
     shape = samples[0].tensor.shape

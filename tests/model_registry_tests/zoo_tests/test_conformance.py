@@ -57,6 +57,8 @@ SMALL: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {
     "efficientnet-b2": ((64, 64, 3), {}),
     "efficientnet-b3": ((64, 64, 3), {}),
 }
+#: Twenty seconds and more each to convert; the kinds of layers in them are those of the quicker families.
+DEEP = frozenset({"densenet121", "resnet50", "efficientnetv2-b0", "multi-branch", "efficientnet-b2", "efficientnet-b3"})
 SINGLE_SIGMOID = frozenset({"vgg16", "modified-unet", "efficientnet-b0", "efficientnet-b2", "efficientnet-b3"})
 
 
@@ -141,7 +143,7 @@ def facts_for(built: ZooModel) -> PackageFacts:
     )
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in DEEP else []) for name in SMALL])
 def test_family_survives_saving_export_and_packaging_with_its_answers_and_maps(name: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(11)
     built = small_build(name)
