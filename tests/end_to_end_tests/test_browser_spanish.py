@@ -60,7 +60,9 @@ def test_the_pages_are_whole_in_spanish(
     expect(page.locator("#rows tr[data-id]").first).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Lista de trabajo")
     expect(page.get_by_text("Solo para investigación").first).to_be_visible()
-    own = package_words(result) + [batch["name"] for batch in stack.client.get("/api/v1/batches").json()["results"]]
+    packages = stack.client.get("/api/v1/packages").raise_for_status().json()["results"]
+    own = package_words(result) + [package["title"] for package in packages]
+    own += [batch["name"] for batch in stack.client.get("/api/v1/batches").json()["results"]]
     english: dict[str, list[str]] = {}
     assert page.url == address
 
