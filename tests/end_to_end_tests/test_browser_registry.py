@@ -169,7 +169,7 @@ def test_a_package_comes_in_is_proven_serves_and_is_taken_back(
     context.close()
 
 
-def test_who_is_no_administrator_finds_neither_links_nor_pages(browser: Browser, stack: Stack) -> None:
+def test_who_is_no_administrator_finds_neither_links_nor_pages(browser: Browser, stack: Stack, finished_job: str) -> None:
     name, password = READER
     code = (
         "from accounts.models import Role, Site\nfrom accounts.services import user_create\n"

@@ -102,7 +102,7 @@ def test_every_job_ends_once_whatever_is_killed_or_forgotten(impatient: Stack, p
     assert all(interrupted.values()), interrupted  # each fault met work in progress
 
     wait_until(
-        lambda: status_count(impatient, "QUEUED", "RUNNING") == 0, limit_seconds=150, what="every job ends", every_seconds=0.3
+        lambda: status_count(impatient, "QUEUED", "RUNNING") == 0, limit_seconds=220, what="every job ends", every_seconds=0.3
     )
     assert impatient.counts() == {**before, "SUCCEEDED": before["SUCCEEDED"] + len(submitted)}
 
