@@ -16,7 +16,7 @@ const pages = ['en/login', 'en/index', 'en/upload', 'en/job', 'es/login', 'es/in
 const page = (name) => readFileSync(path.join(dist, `${name}.html`), 'utf8');
 const assets = () => readdirSync(path.join(dist, 'static'));
 
-it.each(pages)('%s holds no inline script, style or handler', (name) => {
+it.each([...pages, 'es/guide'])('%s holds no inline script, style or handler', (name) => {
   const html = page(name);
   expect(html).not.toMatch(/<script(?![^>]*\bsrc=)/i);
   expect(html).not.toMatch(/<style\b/i);
@@ -48,6 +48,13 @@ it.each(pages)('%s says its language and loads the words of that one alone, befo
   expect([...html.matchAll(/words-(\w\w)-\w{8}\.js/g)].map(([, loaded]) => loaded)).toEqual([code]);
   expect(html).toMatch(/<script defer src="\/static\/words-/);
   expect(html.indexOf('/static/words-')).toBeLessThan(html.indexOf('type="module"'));
+});
+
+it('writes the guide into the page, in the language it is in', () => {
+  const html = page('es/guide');
+  expect(html).toMatch(/<article class="guide__text card" lang="en"/);
+  expect(html).toContain('<tr id="input-not_mammography">');
+  expect(html).toContain('Índice de la guía');
 });
 
 it('names every asset after its content, so that it may be cached for ever', () => {

@@ -51,7 +51,7 @@ const actions = {
       : [h('p', { className: 'first-step__wait' }, t('onboarding.resultWait'))],
   token: () => [
     link({ words: t('onboarding.tokenMake'), href: '/tokens?new', look: 'primary' }),
-    h('a', { className: 'btn btn-link', href: '/api/v1/docs' }, t('onboarding.guide')),
+    h('a', { className: 'btn btn-link', href: '/guide' }, t('guide.heading')),
   ],
   webhook: () => [link({ words: t('onboarding.webhookMake'), href: '/webhooks?new' })],
 };

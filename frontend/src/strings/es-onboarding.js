@@ -27,7 +27,6 @@ export const esOnboarding = {
       'Los programas se identifican con un token. Se muestra una sola vez, con una orden para probarlo enseguida.',
     tokenDone: 'Ya se ha creado un token.',
     tokenMake: 'Crear un token',
-    guide: 'La API, dirección por dirección',
     webhook: 'Recibir avisos en lugar de preguntar',
     webhookText: 'Un webhook avisa a sus sistemas cuando hay un resultado o cuando algo requiere atención.',
     webhookDone: 'Ya se ha configurado un webhook.',
@@ -45,7 +44,7 @@ export const esOnboarding = {
   tokenTry: {
     curl: 'Pruébelo en un terminal',
     next: 'Responde con sus trabajos más recientes. Lo demás que existe:',
-    guide: 'la API, dirección por dirección',
+    guide: 'la guía para integradores',
   },
   renewal: {
     title: 'Su sesión ha terminado',
