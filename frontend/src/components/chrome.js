@@ -6,7 +6,7 @@ import { api, onPasswordWanted, onUnauthenticated } from '../api.js';
 import { byId, textSet } from '../dom.js';
 import { languagePickerAttach } from '../language.js';
 import { loginPath, passwordPath, signInPath } from '../navigation.js';
-import { administersEverySite, isAdministrator } from '../rights.js';
+import { administersEverySite, isAdministrator, maySubmit } from '../rights.js';
 import { t } from '../strings/index.js';
 import { themeSwitchAttach } from '../theme.js';
 import { unsavedHeld, unsavedWatch } from '../unsaved.js';
@@ -42,6 +42,9 @@ function accountShow(session) {
   byId('account')?.removeAttribute('hidden');
   if (isAdministrator(session)) {
     for (const node of document.querySelectorAll('[data-administrators]')) node.removeAttribute('hidden');
+  }
+  if (maySubmit(session)) {
+    for (const node of document.querySelectorAll('[data-submitters]')) node.removeAttribute('hidden');
   }
   if (administersEverySite(session)) {
     for (const node of document.querySelectorAll('[data-every-site]')) node.removeAttribute('hidden');

@@ -6,6 +6,8 @@ export const enOnboarding = {
     progress: '{done} of {of} done',
     hide: 'Hide the first steps',
     hidden: 'First steps hidden',
+    hiddenText: 'The account menu brings them back.',
+    again: 'Show the first steps',
     done: 'Done',
     open: 'To do',
     optional: 'optional',

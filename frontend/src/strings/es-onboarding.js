@@ -6,6 +6,8 @@ export const esOnboarding = {
     progress: '{done} de {of} hechos',
     hide: 'Ocultar los primeros pasos',
     hidden: 'Primeros pasos ocultos',
+    hiddenText: 'Vuelven desde el menú de la cuenta.',
+    again: 'Mostrar los primeros pasos',
     done: 'Hecho',
     open: 'Pendiente',
     optional: 'opcional',
