@@ -23,8 +23,10 @@ USERNAME = "worklist-start"
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> Person:
-    """Somebody new, to whom everything of before counts as read."""
+def person(stack: Stack, phantom: list[PhantomView]) -> Person:
+    """Somebody new, to whom everything of before counts as read: one result at least."""
+    before = stack.submit([("lcc.png", phantom[1].to_png_bytes())], external_id="read-1").raise_for_status()
+    stack.wait_ended(str(before.json()["job"]["id"]))
     return Person(USERNAME, platform_administrator(stack, USERNAME))
 
 

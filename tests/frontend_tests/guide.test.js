@@ -62,6 +62,12 @@ describe('the page', () => {
     }
   });
 
+  it('holds no script, no style and no handler, as the policy of the pages asks', () => {
+    expect(page.querySelectorAll('script, style, iframe, object, form')).toHaveLength(0);
+    const names = new Set([...page.querySelectorAll('*')].flatMap((node) => node.getAttributeNames()));
+    expect([...names].filter((name) => name === 'style' || name.startsWith('on'))).toEqual([]);
+  });
+
   it('says in every cell what column it is of, where rows are cards', () => {
     const row = page.getElementById('input-not_mammography');
     expect([...row.children].map((cell) => cell.dataset.label)).toEqual(['Code', 'Meaning', 'What to do', 'Again']);
