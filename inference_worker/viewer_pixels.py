@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
-from inference_worker.contract.results import PixelsResult, WindowResult
+from inference_worker.contract.results import PixelsResult, VoiTableResult, WindowResult
 from model_registry.preprocessing import DecodedImage, LookupTable
 from model_registry.preprocessing.display import modality_values, table_apply
 
@@ -45,6 +45,7 @@ class PackedPixels:
     window_source: str
     voi_function: str
     padding: tuple[int, ...]
+    voi_table: VoiTableResult | None
 
     def result(self, *, key: str) -> PixelsResult:
         return PixelsResult(
@@ -62,6 +63,7 @@ class PackedPixels:
             window_source=self.window_source,
             voi_function=self.voi_function,
             padding=self.padding,
+            voi_table=self.voi_table,
         )
 
 
@@ -81,9 +83,10 @@ def pixels_pack(*, image: DecodedImage, kept: str) -> PackedPixels | None:
     deflated = kept == "small"
     high, data = _planes_pack(np.ascontiguousarray(values), low_deflated=deflated)
     windows, source = windows_of(image)
+    voi_table, table_data = _table_pack(image)
     plain = image.modality_lut is None
     return PackedPixels(
-        data=data,
+        data=data + table_data,
         rows=image.rows,
         columns=image.columns,
         high_length=high,
@@ -97,15 +100,15 @@ def pixels_pack(*, image: DecodedImage, kept: str) -> PackedPixels | None:
         window_source=source,
         voi_function=image.voi_function if source == "file" else "LINEAR",
         padding=padding or (),
+        voi_table=voi_table,
     )
 
 
 def windows_of(image: DecodedImage) -> tuple[tuple[WindowResult, ...], str]:
     """The windows to offer, the one to begin with first, and where that one comes from. In modality values."""
     stated = tuple(WindowResult(window.centre, window.width) for window in image.windows)
-    for table in image.voi_luts:
-        if (found := _table_window(table)) is not None:
-            return (found, *stated), "lookup_table"
+    if (risen := _table_risen(image)) is not None:
+        return (risen[1], *stated), "lookup_table"
     if stated:
         return stated, "file"
     if image.bits_stored <= 8:
@@ -143,6 +146,26 @@ def _modality_stored(image: DecodedImage) -> npt.NDArray[np.uint16]:
         black = 2**image.modality_lut.bits - 1 if image.photometric_interpretation == "MONOCHROME1" else 0
         values[(image.stored >= image.padding[0]) & (image.stored <= image.padding[1])] = black
     return values
+
+
+def _table_risen(image: DecodedImage) -> tuple[LookupTable, WindowResult] | None:
+    """The file's first VOI table that rises, and the window over which it does."""
+    for table in image.voi_luts:
+        if (window := _table_window(table)) is not None:
+            return table, window
+    return None
+
+
+def _table_pack(image: DecodedImage) -> tuple[VoiTableResult | None, bytes]:
+    """The table that windows_of begins with, in the greys of a screen, and its bytes; (None, nothing) where the file has none."""
+    risen = _table_risen(image)
+    if risen is None:
+        return None, b""
+    table, _ = risen
+    shown = np.clip(table.values.astype(np.float64) / (2**table.bits - 1), 0.0, 1.0)
+    greys = np.rint(255.0 * shown).astype(np.uint8)
+    data = _deflate(greys)
+    return VoiTableResult(first=table.first, entries=len(greys), length=len(data)), data
 
 
 def _table_window(table: LookupTable) -> WindowResult | None:

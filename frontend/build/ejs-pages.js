@@ -2,8 +2,8 @@
  * Vite plugin: compiles `templates/<page>.ejs` inside `templates/partials/layout.ejs` to one static HTML file a page and language,
  * `<language>/<page>.html`.
  *
- * Templates see their language's strings (`t`), the languages, the icon reader (`icon`) and the page's own table row (`page`),
- * nothing else: no user data exists at build time. Not for rendering anything at run time.
+ * Templates see their language's strings (`t`), the languages, the icon reader (`icon`), the integrator's guide (`guide()`) and the
+ * page's own table row (`page`), nothing else: no user data exists at build time. Not for rendering anything at run time.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import path from 'node:path';
 import ejs from 'ejs';
 
 import { translator } from '../src/strings/translator.js';
+import { guideRender } from './guide.js';
 
 const iconFolder = 'node_modules/bootstrap-icons/icons';
 
@@ -25,6 +26,7 @@ function iconReader(root) {
 function pageRender({ root, page, pages, catalogue, languages }) {
   const templates = path.join(root, 'templates');
   const locals = { t: translator(catalogue).t, page, pages, languages, icon: iconReader(root) };
+  locals.guide = () => guideRender({ root: path.dirname(root) });
   const render = (file, extra) => {
     const filename = path.join(templates, file);
     return ejs.render(readFileSync(filename, 'utf8'), { ...locals, ...extra }, { filename, rmWhitespace: true });

@@ -1,5 +1,6 @@
 /**
  * The pages of the site: what each is called, where the server shows it, and the theme it opens in when nobody chose one.
+ * `open`: for anybody, signed in or not.
  * `later`: modules that the page loads once it knows what to show, fetched meanwhile.
  */
 export const pages = [
@@ -24,6 +25,7 @@ export const pages = [
   { name: 'webhook', script: 'webhook', title: 'webhook.heading', nav: 'administration', theme: 'auto' },
   { name: 'sites', script: 'sites', title: 'sites.heading', nav: 'administration', theme: 'auto' },
   { name: 'operations', script: 'operations', title: 'operations.heading', nav: 'administration', theme: 'auto' },
+  { name: 'guide', script: 'guide', title: 'guide.heading', nav: null, theme: 'auto', open: true },
   { name: 'password', script: 'password', title: 'password.heading', nav: null, theme: 'auto' },
   { name: 'forbidden', script: 'forbidden', title: 'pages.forbidden', nav: null, theme: 'auto' },
   { name: 'not-found', script: 'broken', title: 'broken.notFoundHeading', nav: null, theme: 'auto', bare: true },

@@ -26,6 +26,10 @@ export function loginPath({ pathname, search }) {
   return `/login?${new URLSearchParams({ next: pathname + search, expired: '1' })}`;
 }
 
+/** Signing in by one's own wish, and back. */
+export const signInPath = ({ pathname, search, hash }) =>
+  `/login?${new URLSearchParams({ next: pathname + search + hash })}`;
+
 /** Where a password of one's own is chosen, and where to go on from there. */
 export const passwordPath = ({ pathname, search }) =>
   `/password?${new URLSearchParams({ next: pathname + search, required: '1' })}`;

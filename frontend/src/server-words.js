@@ -11,6 +11,12 @@ const isEnglish = locale === 'en';
 /** The server's own English as a child for `h`. */
 export const english = (text) => (isEnglish || !text ? text : h('span', { lang: 'en' }, text));
 
+/**
+ * The `lang` of what a package says of itself (its title, its classes, its limits, its card), which is its maker's and never
+ * translated. Manifests name no language; packages are written in English. Null on an English page.
+ */
+export const makersLang = isEnglish ? null : 'en';
+
 const partOf = (code, name) =>
   tOr(`server.failures.${code}.${name}`, null) ?? tOr(`server.problems.${code}.${name}`, null);
 

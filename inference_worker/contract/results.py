@@ -84,6 +84,16 @@ class WindowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiTableResult:
+    """The file's own display table (VOI LUT), at the end of the pixels' file: a zlib stream of `length` bytes with `entries`
+    greys from 0 (black) to 255, the first for the modality value `first`. Values before and past the table take its ends."""
+
+    first: int
+    entries: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class PixelsResult:
     """The stored values of one view at full size, as a viewer reads them, and how they are meant to be shown.
 
@@ -91,9 +101,9 @@ class PixelsResult:
     their low bytes: a zlib stream where `low_deflated`, else as they are. Row by row, from the top left. A stored value is what
     the two bytes hold plus `value_offset`; its modality value is that times `slope` plus `intercept`. `windows` are in modality
     values and never empty; `window_source` says where they come from: "file", "lookup_table" (the file holds a table; the window
-    covers the range in which it rises), "percentile" or "full_range" (the file states nothing). `inverted` images are dark where
-    tissue is dense (MONOCHROME1) until shown inverted. `padding` is the inclusive range of stored values that are no image,
-    empty without one.
+    covers the range in which it rises, and `voi_table` is the table itself, to be shown in the first window's place),
+    "percentile" or "full_range" (the file states nothing). `inverted` images are dark where tissue is dense (MONOCHROME1) until
+    shown inverted. `padding` is the inclusive range of stored values that are no image, empty without one.
     """
 
     key: str
@@ -110,6 +120,7 @@ class PixelsResult:
     window_source: str
     voi_function: str
     padding: tuple[int, ...] = ()
+    voi_table: VoiTableResult | None = None
 
 
 @dataclass(frozen=True, slots=True)

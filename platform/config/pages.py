@@ -116,6 +116,13 @@ class LoginPage(_Page):
     needs_login = False
 
 
+class GuidePage(_Page):
+    """The integrator's guide. Open to all: it holds nothing of a site."""
+
+    file_name = "guide.html"
+    needs_login = False
+
+
 class WorklistPage(_Page):
     """The live list of jobs."""
 

@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("notifications.urls")),
     path("", include("monitoring.urls")),
     path("login", pages.LoginPage.as_view(), name="login"),
+    path("guide", pages.GuidePage.as_view(), name="guide-page"),
     path("", pages.WorklistPage.as_view(), name="worklist"),
     path("upload", pages.UploadPage.as_view(), name="upload"),
     path("jobs/<uuid:job_id>", pages.JobPage.as_view(), name="job-page"),

@@ -32,8 +32,12 @@ def with_reading(jobs: QuerySet[Job], *, user: User) -> QuerySet[Job]:
 
 @transaction.atomic
 def results_mark(*, user: User, job_ids: Iterable[uuid.UUID], is_read: bool) -> None:
-    """These results are read, or unread again. The caller has seen to it that the person may read them. Any number of times."""
+    """These results are read, or unread again. The caller has seen to it that the person may read them. Any number of times.
+
+    Each mark is a new row, so that the newest key tells whether anything has been said since (jobs.unread).
+    """
     rows = [JobReading(user=user, job_id=job_id, is_read=is_read, marked_at=clock.now()) for job_id in job_ids]
+    JobReading.objects.filter(user=user, job__in=[row.job_id for row in rows]).delete()
     JobReading.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["user", "job"], update_fields=["is_read", "marked_at"]
     )

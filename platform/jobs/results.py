@@ -16,6 +16,8 @@ from jobs.outbox import artifact_prefix
 
 #: Four views with every map and score are about 10 kB; thirty-two images stay far below this.
 _PAYLOAD_BYTES_MAXIMUM = 1_000_000
+#: A table of DICOM says its length in 16 bits, where 0 stands for this.
+_TABLE_ENTRIES_MAXIMUM = 0x10000
 
 
 def result_columns(*, payload: Mapping[str, Any] | None, job: Job) -> dict[str, Any]:
@@ -112,6 +114,9 @@ def _viewing_check(image: ImageResult) -> None:
         whole = whole and bool(pixels.windows) and len(pixels.padding) in (0, 2) and pixels.slope != 0
         whole = whole and pixels.rows > 0 and pixels.columns > 0 and pixels.high_length >= 0
         whole = whole and isinstance(pixels.low_deflated, bool)
+        if (table := pixels.voi_table) is not None:
+            numbers += [table.first, table.entries, table.length]
+            whole = whole and 1 <= table.entries <= _TABLE_ENTRIES_MAXIMUM and table.length > 0
         whole = whole and pixels.window_source in WINDOW_SOURCES and pixels.voi_function in VOI_FUNCTIONS
     words = (*image.patient_orientation, image.spacing_plane or "")
     if not whole or not all(map(_is_number, numbers)) or not all(isinstance(word, str) and len(word) <= 16 for word in words):

@@ -47,6 +47,7 @@ STOPS = {
     "webhook": ("/webhooks/{webhook}", ".delivery"),
     "sites": ("/sites", ".admin-list tbody tr"),
     "operations": ("/operations", ".chart"),
+    "guide": ("/guide", "#guide-text h2"),
     "password": ("/password", ".password-form"),
     "forbidden": ("/no-rights", "main h1"),
     "not-found": ("/no-such-page", "main h1"),

@@ -50,6 +50,14 @@ it.each(pages)('%s says its language and loads the words of that one alone, befo
   expect(html.indexOf('/static/words-')).toBeLessThan(html.indexOf('type="module"'));
 });
 
+it('writes the guide into the page, in the language it is in', () => {
+  const html = page('es/guide');
+  expect(html).toMatch(/<article class="guide__text card" lang="en"/);
+  expect(html).toContain('<tr id="input-not_mammography">');
+  expect(html).toContain('Índice de la guía');
+  expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style\b/i);
+});
+
 it('names every asset after its content, so that it may be cached for ever', () => {
   for (const name of assets()) expect(name).toMatch(/-[\w-]{8}\.(js|css|svg|woff2)$/);
 });

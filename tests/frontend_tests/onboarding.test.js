@@ -101,6 +101,30 @@ describe('the first steps', () => {
     expect(place().hidden).toBe(false);
   });
 
+  it('come back when the person asks for them, even when everything is done, and go again', async () => {
+    server(answers({ '/tokens': list({ id: 't' }) }));
+    notesAdd('amy', { opened: true, dismissed: true });
+    const steps = gettingStartedCreate({ session: session('submitter', 'amy'), place: place() });
+    await steps.refresh();
+    expect(place().hidden).toBe(true);
+    await steps.again();
+    expect(place().hidden).toBe(false);
+    expect(place().textContent).toContain('3 of 3 done');
+    expect(document.activeElement.id).toBe('first-steps-title');
+    expect(notesRead('amy').dismissed).toBe(false);
+    await steps.refresh();
+    expect(place().hidden).toBe(false);
+    place().querySelector('.first-steps__hide').click();
+    await steps.refresh();
+    expect([place().hidden, notesRead('amy').dismissed]).toEqual([true, true]);
+  });
+
+  it('do not come back for readers, who have none', async () => {
+    const asked = server(answers());
+    await gettingStartedCreate({ session: session('reader'), place: place() }).again();
+    expect([place().hidden, asked]).toEqual([true, []]);
+  });
+
   it('are not drawn over a reader’s focus while nothing changes', async () => {
     server(answers());
     const steps = gettingStartedCreate({ session: session('submitter', 'kim'), place: place() });

@@ -136,6 +136,14 @@ describe('the painter of a view', () => {
     expect(painter.valueAt({ column: 2, row: 0 })).toBeNull();
   });
 
+  it('draws through the file’s display table where it has one', () => {
+    const voiTable = Uint8Array.from({ length: 256 }, (_, index) => 255 - Math.abs(255 - 2 * index)); // no ramp
+    const tabled = { ...pixels, voi_table: { first: -5, entries: 256, length: 9 } };
+    const planes = { high: null, low: Uint8Array.from([0, 50, 100, 255]), voiTable };
+    const drawn = new Painter(tabled, planes).draw({ view: whole(2, 2), setting, layer: null });
+    expect(reds(drawn)).toEqual([0, 100, 200, 0]);
+  });
+
   it('keeps the view’s map while a lens is drawn', () => {
     painter.mapsSet({ values: Float32Array.from([1, 1, 1, 1]), targets: 1, rows: 2, columns: 2 }, [1, 0, 0, 0, 1, 0]);
     const layer = { target: 0, scaleMaximum: 1, threshold: 0, opacity: 1 };

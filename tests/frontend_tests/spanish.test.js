@@ -142,6 +142,51 @@ it('words scales, masks, lengths and alerts from their figures', () => {
   expect(words.alertNode({ metric: 'rolled_back', message: 'By a rule.' }).lang).toBe('en');
 });
 
+describe('what a package says of itself', () => {
+  const manifest = {
+    provenance: { architecture: 'A small network', parameters: 7, training_data: 'Phantoms', training_command: 'make' },
+    intended_use: { statement: 'For research.', views: ['CC'], acquisitions: ['digital'], not_validated: ['Implants'] },
+  };
+  const englishOf = (node) => [...node.querySelectorAll('[lang=en]')].map(({ textContent }) => textContent);
+
+  it('is marked as its maker’s English, and the page’s own words beside it are not', async () => {
+    const { usePanel, provenancePanel } = await import('@/components/package-details.js');
+    const use = usePanel(manifest);
+    expect(englishOf(use)).toEqual(['For research.', 'digital', 'Implants']);
+    expect(use.querySelector('h2').lang).toBe('');
+    expect(englishOf(provenancePanel({ digest: 'sha256:0', manifest }))).toEqual(['A small network', 'Phantoms']);
+  });
+
+  it('is marked in its card, whichever page shows it', async () => {
+    const text = '# The card\n\nLimits.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n- item';
+    const { markdownNodes: onItsPage } = await import('@/components/markdown.js');
+    const { markdownNodes: inTheViewer } = await import('@/viewer/markdown.js');
+    for (const nodes of [onItsPage(text, { imageUrl: () => null }), inTheViewer(text)]) {
+      expect(nodes.length).toBe(4);
+      expect(nodes.map(({ lang }) => lang)).toEqual(['en', 'en', 'en', 'en']);
+    }
+  });
+
+  it('is marked where a result stands: the classes, the title, the intended use', async () => {
+    const { classBars } = await import('@/components/class-bars.js');
+    const bars = classBars({ probabilities: { Benign: 0.25, Malignant: 0.75 }, classes: ['Benign', 'Malignant'] });
+    expect(englishOf(bars)).toEqual(['Benign', 'Malignant']);
+    const { provenanceCard } = await import('@/components/result-details.js');
+    const model = {
+      title: 'A network',
+      name: 'net',
+      version: '1.0.0',
+      digest: 'sha256:0',
+      preprocessing_digest: 'sha256:1',
+    };
+    const card = provenanceCard(
+      { package: model, intended_use: manifest.intended_use, elapsed_seconds: {}, classes: [], provider: 'CPU' },
+      { onCopy: () => {} },
+    );
+    expect(englishOf(card)).toEqual(['A network', 'digital', 'For research.']);
+  });
+});
+
 it('switches by a cookie that the server reads, keeps the address, and does nothing for the present language', async () => {
   const { languageCookieText, languagePickerAttach } = await import('@/language.js');
   document.documentElement.lang = 'es';

@@ -11,7 +11,7 @@ import { latestOnly } from '@/viewer/painter-client.js';
 import { halve, planesJoin, planesUnpack, pyramidOf } from '@/viewer/pixels.js';
 import { ViewerState } from '@/viewer/state.js';
 import { presetOf, presetSetting } from '@/viewer/toolbar.js';
-import { greyTable, presets, windowDrag, windowOf } from '@/viewer/window.js';
+import { greyTable, isTable, presets, windowDrag, windowOf, windowSource } from '@/viewer/window.js';
 
 const pixels = (more) => ({
   rows: 4,
@@ -46,6 +46,56 @@ describe('window and level', () => {
     const dark = pixels({ inverted: true, padding: [4095, 4095] });
     expect([greyTable(dark, file)[0], greyTable(dark, file)[4094], greyTable(dark, file)[4095]]).toEqual([255, 0, 0]);
     expect([greyTable(dark, file, true)[0], greyTable(dark, file, true)[4095]]).toEqual([0, 0]);
+  });
+
+  describe('through the file’s own display table', () => {
+    // rises from 100 to 163 of the modality, bent: no window would do
+    const greys = Uint8Array.from({ length: 64 }, (_, index) => Math.round(255 * (index / 63) ** 2));
+    const bent = (more) =>
+      pixels({
+        windows: [
+          { centre: 132, width: 64 },
+          { centre: 500, width: 1001 },
+        ],
+        window_source: 'lookup_table',
+        voi_table: { first: 100, entries: 64, length: 40 },
+        ...more,
+      });
+
+    it('shows every value as the table says, and what lies before and past it as its ends', () => {
+      const table = greyTable(bent(), file, false, greys);
+      expect(Array.from(table.subarray(100, 164))).toEqual(Array.from(greys));
+      expect([table[0], table[99], table[164], table[65535]]).toEqual([0, 0, 255, 255]);
+    });
+
+    it('goes through slope, intercept and offset, is turned, and keeps padding black', () => {
+      const shifted = bent({ value_offset: -32768, slope: 0.5, intercept: 10, inverted: true, padding: [-5, -5] });
+      const table = greyTable(shifted, file, false, greys);
+      const packed = (modality) => (modality - 10) / 0.5 + 32768;
+      expect([100, 120, 163].map((value) => table[packed(value)])).toEqual([255, 255 - greys[20], 0]);
+      expect(table[32768 - 5]).toBe(0);
+    });
+
+    it('moves with the window, without a jump, and gives way to the file’s other windows', () => {
+      const nudged = greyTable(bent(), windowDrag(file, { dx: 0, dy: 1 / 64 }), false, greys); // by one value
+      expect(nudged[121]).toBe(greys[20]);
+      const wider = greyTable(bent(), { ...file, factor: 2 }, false, greys);
+      expect([wider[132], wider[152]]).toEqual([greys[32], greys[42]]);
+      const second = greyTable(bent(), { ...file, index: 1 }, false, greys);
+      expect(second[500]).toBe(128);
+      expect([isTable(bent(), file), isTable(bent(), { ...file, index: 1 }), isTable(pixels(), file)]).toEqual([
+        true,
+        false,
+        false,
+      ]);
+    });
+
+    it('is told apart from the window that stands for it in older results', () => {
+      expect(windowSource(bent())).toBe('lookup_table');
+      expect(windowSource(bent({ voi_table: null }))).toBe('lookup_window');
+      expect(windowSource(pixels({ window_source: 'file' }))).toBe('file');
+      expect(windowSource(undefined)).toBeUndefined();
+    });
   });
 
   it('keeps a table of 256 for images of one byte', () => {
@@ -180,6 +230,24 @@ describe('packed pixels', () => {
   it('of one byte have no high bytes', async () => {
     expect(planesJoin(await planesUnpack(low, { ...size, high_length: 0, low_deflated: false }))).toEqual(low);
   });
+
+  it.each([false, true])(
+    'bring the file’s display table behind them, if it has one (deflated: %s)',
+    async (deflated) => {
+      const greys = Uint8Array.from([0, 3, 200, 255, 255]);
+      const table = deflateSync(greys);
+      const told = { ...size, low_deflated: deflated, voi_table: { first: -2, entries: 5, length: table.length } };
+      const bytes = Uint8Array.from([...high, ...(deflated ? deflateSync(low) : low), ...table]);
+      const planes = await planesUnpack(bytes, told);
+      expect(Array.from(planes.voiTable)).toEqual(Array.from(greys));
+      expect(planesJoin(planes)).toEqual(stored);
+      const longer = { ...told, voi_table: { ...told.voi_table, entries: 6 } };
+      await expect(planesUnpack(bytes, longer)).rejects.toThrow(RangeError);
+      expect(
+        (await planesUnpack(Uint8Array.from([...high, ...low]), { ...size, low_deflated: false })).voiTable,
+      ).toBeNull();
+    },
+  );
 
   it('that are too few or too many are refused', async () => {
     const refused = (bytes, more) =>

@@ -1,6 +1,8 @@
 import { outcomesCount, outcomesWords } from '@/components/job-bulk.js';
 import { jobRow } from '@/components/job-row.js';
 import { viewAddress, viewLinks } from '@/components/saved-views.js';
+import { unreadTitle } from '@/components/unread-count.js';
+import { headStart } from '@/head-start.js';
 import { enWorklist } from '@/strings/en-worklist.js';
 import { esWorklist } from '@/strings/es-worklist.js';
 import {
@@ -99,6 +101,21 @@ describe('views', () => {
     expect(opened).toEqual([{ status: 'FAILED' }]);
   });
 
+  it('say how many results need reading, at the view of them alone, and as words for who does not see it', () => {
+    const linksOf = (unread, views = [mine]) =>
+      viewLinks({ views, query: {}, onOpen: () => {}, unread }).map((item) => item.querySelector('a'));
+    const [all, needsReading] = linksOf(3);
+    expect(needsReading.querySelector('[aria-hidden]').textContent).toBe('3');
+    expect(needsReading.querySelector('.visually-hidden').textContent).toBe(', 3 unread results');
+    expect(all.textContent).toBe('All');
+    expect(linksOf(1)[1].textContent).toContain('1 unread result');
+    expect(linksOf(100)[1].textContent).toBe('Needs reading99+, 99+ unread results');
+    expect(linksOf(0)[1].textContent).toBe('Needs reading');
+    expect(unreadTitle(3)).toBe('(3) Worklist · MammoServe');
+    expect(unreadTitle(100)).toBe('(99+) Worklist · MammoServe');
+    expect(unreadTitle(0)).toBe('Worklist · MammoServe');
+  });
+
   it('give the whole list an address of its own where the list starts with another', () => {
     expect(viewAddress({})).toBe('/');
     expect(viewAddress({}, { startsElsewhere: true })).toBe('/?view=all');
@@ -119,6 +136,52 @@ describe('an unread result', () => {
     const failed = { ...job, status: 'FAILED', actions: { cancel: false, retry: true } };
     expect(jobRow(failed, { onAction: () => {} }).querySelector('[data-action=retry]')).not.toBeNull();
     expect(jobRow(failed, { onAction: () => {}, mayChange: false }).querySelector('[data-action=retry]')).toBeNull();
+  });
+});
+
+describe('the first question', () => {
+  const answered = () => {
+    const asked = [];
+    const start = headStart((query, { signal }) => {
+      asked.push({ query: { ...query }, signal });
+      return Promise.resolve(asked.length);
+    });
+    return { asked, start };
+  };
+
+  it('is asked early and its answer taken, once', async () => {
+    const { asked, start } = answered();
+    const { signal } = new AbortController();
+    start.begin({ status: '' });
+    expect(await start.fetch({ status: '' }, { signal })).toBe(1);
+    expect(await start.fetch({ status: '' }, { signal })).toBe(2);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('is given up where another one turns out to be the right one', async () => {
+    const { asked, start } = answered();
+    const filters = { status: '' };
+    start.begin(filters);
+    filters.status = 'FAILED';
+    expect(await start.fetch(filters, { signal: new AbortController().signal })).toBe(2);
+    expect(asked.map(({ query, signal }) => [query.status, signal.aborted])).toEqual([
+      ['', true],
+      ['FAILED', false],
+    ]);
+  });
+
+  it('stops with whoever took it, and a refusal is theirs to hear', async () => {
+    const stop = new AbortController();
+    const asked = [];
+    const start = headStart((_query, { signal }) => {
+      asked.push(signal);
+      return Promise.reject(new Error('refused'));
+    });
+    start.begin({});
+    await new Promise((resolve) => setTimeout(resolve, 0)); // an unhandled refusal would fail this test
+    await expect(start.fetch({}, { signal: stop.signal })).rejects.toThrow('refused');
+    stop.abort();
+    expect(asked[0].aborted).toBe(true);
   });
 });
 

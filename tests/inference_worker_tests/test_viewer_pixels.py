@@ -12,15 +12,18 @@ import pytest
 from inference_worker.contract.results import PixelsResult, WindowResult
 from inference_worker.heatmaps import maps_place
 from inference_worker.viewer_pixels import PackedPixels, pixels_pack, windows_of
+from model_registry.packaging.profile import Display
 from model_registry.phantom import phantom_study
 from model_registry.preprocessing import DecodedImage, LookupTable, Window, image_decode
+from model_registry.preprocessing.display import display_values
 from tests.inference_worker_tests.factories import Bench, png, square_image
 
 
 def unpacked(packed: PackedPixels) -> np.ndarray:
     """As a viewer reads the file: the high bytes deflated, the low bytes deflated or not."""
     size = packed.rows * packed.columns
-    rest = packed.data[packed.high_length :]
+    table = packed.voi_table.length if packed.voi_table else 0
+    rest = packed.data[packed.high_length : len(packed.data) - table]
     low = np.frombuffer(zlib.decompress(rest) if packed.low_deflated else rest, np.uint8).astype(np.int32)
     high = np.zeros(size, np.int32)
     if packed.high_length:
@@ -74,6 +77,32 @@ def test_a_table_is_stood_for_by_the_window_over_which_it_rises() -> None:
     assert low == pytest.approx(50 + 100 + 0.02 * 200, abs=3)
     assert high == pytest.approx(50 + 100 + 0.98 * 200, abs=3)
     assert rest == [WindowResult(1.0, 2.0)]
+
+
+@pytest.mark.parametrize("kept", ["quick", "small"])
+def test_a_table_comes_with_the_pixels_and_shows_what_the_workers_own_display_shows(kept: str) -> None:
+    """A bent table, as vendors make them, over signed modality values, which no window could stand for."""
+    values = np.rint(4095 * np.linspace(0, 1, 3000) ** 1.7).astype(np.uint16)
+    stored = np.arange(-700, 3500, dtype=np.int16).reshape(60, 70)
+    image = image_of(stored, voi_luts=(LookupTable(first=-200, values=values, bits=12),), rescale_intercept=-40.0)
+    packed = pack(image, kept)
+    assert packed.voi_table is not None
+    assert (unpacked(packed) == stored).all()
+    greys = np.frombuffer(zlib.decompress(packed.data[-packed.voi_table.length :]), np.uint8)
+    assert (packed.voi_table.first, packed.voi_table.entries, len(greys)) == (-200, 3000, 3000)
+    modality = unpacked(packed) * packed.slope + packed.intercept
+    ours = greys[np.clip(modality.astype(int) - packed.voi_table.first, 0, len(greys) - 1)]
+    assert np.abs(ours - 255 * display_values(image=image, stored=stored, step=Display(voi="header")).values).max() <= 0.5
+    (window,) = packed.windows
+    ramp = np.clip((modality - (window.centre - 0.5)) / (window.width - 1) + 0.5, 0, 1)
+    assert np.abs(255 * ramp - ours).max() > 30  # so a window alone would be another picture
+
+
+def test_a_file_without_a_table_ends_with_its_pixels() -> None:
+    falling = LookupTable(first=0, values=np.arange(255, -1, -1, dtype=np.uint16), bits=8)
+    for tables in ((), (falling,)):
+        packed = pack(image_of(np.zeros((4, 4), np.uint8), voi_luts=tables))
+        assert (packed.voi_table, len(packed.data)) == (None, 16)
 
 
 def test_a_falling_table_is_no_window() -> None:

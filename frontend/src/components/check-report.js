@@ -4,6 +4,7 @@ import { bytes, dateTime, duration, significant } from '../format.js';
 import { english, fieldWords } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { barChart } from './charts.js';
+import { failureCode } from './failure-code.js';
 import { icon } from './icons.js';
 import { badge, validationBadge } from './package-parts.js';
 import { callout, fact, timeNode } from './registry-page.js';
@@ -37,7 +38,7 @@ function itemNode(item) {
   const more = [
     item.failure && h('p', {}, `${item.failure.message} ${item.failure.action}`),
     item.detail && h('p', { className: 'muted' }, english(item.detail)),
-    item.code && h('p', {}, `${t('common.code')} `, h('code', {}, item.code)),
+    item.code && h('p', {}, `${t('common.code')} `, failureCode(item.code)),
     figures.length > 0 &&
       h(
         'dl',
@@ -119,7 +120,7 @@ export function checkReport(check) {
         tone: 'bad',
         title: failure.title,
         text: failure.message,
-        children: [failure.action && h('p', {}, failure.action), h('p', {}, h('code', {}, failure.code))],
+        children: [failure.action && h('p', {}, failure.action), h('p', {}, failureCode(failure.code))],
       }),
     h(
       'p',

@@ -5,8 +5,8 @@ import Dropdown from 'bootstrap/js/dist/dropdown.js';
 import { api, onPasswordWanted, onUnauthenticated } from '../api.js';
 import { byId, textSet } from '../dom.js';
 import { languagePickerAttach } from '../language.js';
-import { loginPath, passwordPath } from '../navigation.js';
-import { administersEverySite, isAdministrator } from '../rights.js';
+import { loginPath, passwordPath, signInPath } from '../navigation.js';
+import { administersEverySite, isAdministrator, maySubmit } from '../rights.js';
 import { t } from '../strings/index.js';
 import { themeSwitchAttach } from '../theme.js';
 import { unsavedHeld, unsavedWatch } from '../unsaved.js';
@@ -43,13 +43,25 @@ function accountShow(session) {
   if (isAdministrator(session)) {
     for (const node of document.querySelectorAll('[data-administrators]')) node.removeAttribute('hidden');
   }
+  if (maySubmit(session)) {
+    for (const node of document.querySelectorAll('[data-submitters]')) node.removeAttribute('hidden');
+  }
   if (administersEverySite(session)) {
     for (const node of document.querySelectorAll('[data-every-site]')) node.removeAttribute('hidden');
   }
 }
 
-/** Prepares the page; resolves to the session, or never when the browser is on its way to the login page. */
-export async function chromeStart() {
+/** On a page that is open to all: the way to sign in and back. */
+function visitorShow() {
+  byId('sign-in').href = signInPath(location);
+  byId('sign-in').hidden = false;
+}
+
+/**
+ * Prepares the page; resolves to the session, or never when the browser is on its way to the login page. A page that is `open`
+ * to all stays where nobody is signed in.
+ */
+export async function chromeStart({ open = false } = {}) {
   crashReporterAttach();
   unsavedWatch();
   offlineWatch();
@@ -72,6 +84,10 @@ export async function chromeStart() {
     }
   });
   const session = await sessionInsist();
+  if (!session.authenticated && open) {
+    visitorShow();
+    return session;
+  }
   if (!session.authenticated) {
     toLogin();
     return new Promise(() => {});

@@ -1,6 +1,7 @@
 /** One bar a class, in the package's order: name, colour, pattern and number, so that colour is never the only sign. */
 import { h, styleSet } from '../dom.js';
 import { percent } from '../format.js';
+import { english } from '../server-words.js';
 import { classTone } from './status-badge.js';
 
 /** `probabilities`: { label: p } or null; `classes`: labels in order. No bar is singled out: the suspicion is the judgement. */
@@ -15,7 +16,12 @@ export function classBars({ probabilities, classes, compact = false }) {
       return h(
         'li',
         { className: `bar tone-${classTone(name, classes)}` },
-        h('span', { className: 'bar__name' }, h('span', { className: 'bar__swatch', 'aria-hidden': 'true' }), name),
+        h(
+          'span',
+          { className: 'bar__name' },
+          h('span', { className: 'bar__swatch', 'aria-hidden': 'true' }),
+          english(name),
+        ),
         h('span', { className: 'bar__value' }, percent(value)),
         h('span', { className: 'bar__track', 'aria-hidden': 'true' }, fill),
       );

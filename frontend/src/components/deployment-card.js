@@ -4,6 +4,7 @@ import { dateTime, digestShort, duration, percent } from '../format.js';
 import { agreementPath, modelPath } from '../navigation.js';
 import { registryUrl } from '../registry-api.js';
 import { mayChange } from '../rights.js';
+import { makersLang } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { readinessCallout, ruleFields } from './deployment-dialogs.js';
 import { icon } from './icons.js';
@@ -277,7 +278,7 @@ export function deploymentCard(pointer, { act, session, ownExists = false, readi
           ' ',
           validationBadge(model.validation_state),
         ),
-        h('p', {}, model.title),
+        h('p', { lang: makersLang }, model.title),
         classList(model.classes),
         h(
           'dl',

@@ -2,6 +2,7 @@
 import { h } from '../dom.js';
 import { english } from '../server-words.js';
 import { t } from '../strings/index.js';
+import { failureCodeExplained } from './failure-code.js';
 import { icon } from './icons.js';
 
 /** `failure`: { code, title, message, action, detail }; `retry`: a function when the server allows it, else null. */
@@ -22,7 +23,7 @@ export function failureCard(failure, { retry = null } = {}) {
         'p',
         { className: 'state-card__code' },
         `${t('common.code')} `,
-        h('code', {}, failure.code),
+        failureCodeExplained(failure.code),
         failure.detail && [h('br'), `${t('job.detail')}: `, h('code', {}, english(failure.detail))],
       ),
       retry &&

@@ -1,10 +1,10 @@
 /**
  * The first steps of a site and a person, ticked by what has happened: asked of the server, but for what only this browser knows.
- * For those who may send studies. Gone when the required steps are done or the person hides it.
+ * For those who may send studies. Gone when the required steps are done or the person hides it; the account menu brings it back.
  */
 import { admin } from '../admin-api.js';
 import { api } from '../api.js';
-import { h } from '../dom.js';
+import { byId, h } from '../dom.js';
 import { notesAdd, notesRead } from '../first-steps.js';
 import { jobPath } from '../navigation.js';
 import { isAdministrator, maySubmit } from '../rights.js';
@@ -51,7 +51,7 @@ const actions = {
       : [h('p', { className: 'first-step__wait' }, t('onboarding.resultWait'))],
   token: () => [
     link({ words: t('onboarding.tokenMake'), href: '/tokens?new', look: 'primary' }),
-    h('a', { className: 'btn btn-link', href: '/api/v1/docs' }, t('onboarding.guide')),
+    h('a', { className: 'btn btn-link', href: '/guide' }, t('guide.heading')),
   ],
   webhook: () => [link({ words: t('onboarding.webhookMake'), href: '/webhooks?new' })],
 };
@@ -77,14 +77,17 @@ function stepNode({ name, done, optional }, known) {
   );
 }
 
-/** `place`: the element it is drawn into, hidden while there is nothing to do. Returns { refresh }. */
+/** `place`: the element it is drawn into, hidden while there is nothing to do. Returns { refresh, again }. */
 export function gettingStartedCreate({ session, place }) {
   const { username } = session.user;
   let last = '';
   let over = !maySubmit(session) || Boolean(notesRead(username).dismissed);
+  /** The person has asked for it, so it stays though everything is done. */
+  let wanted = false;
 
   function close() {
     over = true;
+    wanted = false;
     place.hidden = true;
     place.replaceChildren();
   }
@@ -92,7 +95,7 @@ export function gettingStartedCreate({ session, place }) {
   function dismiss() {
     notesAdd(username, { dismissed: true });
     close();
-    toast({ title: t('onboarding.hidden') });
+    toast({ title: t('onboarding.hidden'), sentences: [t('onboarding.hiddenText')] });
     document.getElementById('main').focus({ preventScroll: true });
   }
 
@@ -100,7 +103,7 @@ export function gettingStartedCreate({ session, place }) {
     const steps = stepsOf(known, notesRead(username));
     const needed = steps.filter(({ optional }) => !optional);
     const done = needed.filter((step) => step.done).length;
-    if (done === needed.length) {
+    if (done === needed.length && !wanted) {
       close();
       return;
     }
@@ -114,7 +117,7 @@ export function gettingStartedCreate({ session, place }) {
         h(
           'div',
           { className: 'first-steps__head' },
-          h('h2', { className: 'h5', id: 'first-steps-title' }, t('onboarding.heading')),
+          h('h2', { className: 'h5', id: 'first-steps-title', tabindex: '-1' }, t('onboarding.heading')),
           h('p', { className: 'first-steps__progress' }, t('onboarding.progress', { done, of: needed.length })),
           button({
             words: t('onboarding.hide'),
@@ -135,15 +138,27 @@ export function gettingStartedCreate({ session, place }) {
     place.hidden = false;
   }
 
+  async function refresh() {
+    if (over) return;
+    try {
+      draw(await stepsRead(session));
+    } catch (problem) {
+      if (problem.status !== 401 && problem.status !== 0) toastProblem(problem); // the list says that the server is away
+    }
+  }
+
   return {
     /** Asks anew; nothing once it is over. */
-    async refresh() {
-      if (over) return;
-      try {
-        draw(await stepsRead(session));
-      } catch (problem) {
-        if (problem.status !== 401 && problem.status !== 0) toastProblem(problem); // the list says that the server is away
-      }
+    refresh,
+    /** Shows it once more, whatever is done, and leads there. */
+    async again() {
+      if (!maySubmit(session)) return;
+      notesAdd(username, { dismissed: false });
+      over = false;
+      wanted = true;
+      last = '';
+      await refresh();
+      byId('first-steps-title')?.focus();
     },
   };
 }

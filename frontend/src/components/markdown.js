@@ -3,6 +3,7 @@
  * pictures come from the package alone. Not a complete Markdown: what it does not know is shown as it was written.
  */
 import { h } from '../dom.js';
+import { makersLang } from '../server-words.js';
 
 // Spans are bounded and brackets do not nest, so that no text makes it look at the same letters again and again.
 const inline =
@@ -143,5 +144,6 @@ export function markdownNodes(text, { imageUrl, headingShift = 1 }) {
   }
   if (fenced !== null) nodes.push(h('pre', { tabindex: '0' }, h('code', {}, fenced.join('\n'))));
   flush();
+  for (const node of nodes) if (makersLang) node.lang = makersLang;
   return nodes;
 }

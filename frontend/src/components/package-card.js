@@ -2,6 +2,7 @@
 import { h } from '../dom.js';
 import { bytes, digestShort } from '../format.js';
 import { modelPath } from '../navigation.js';
+import { makersLang } from '../server-words.js';
 import { t } from '../strings/index.js';
 import { classList, metricTiles, packageName, placeBadges, validationBadge } from './package-parts.js';
 import { timeNode } from './registry-page.js';
@@ -24,7 +25,7 @@ export function packageCard(model, { chosen, onChoose }) {
         h(
           'h2',
           { className: 'package-card__title' },
-          h('a', { href: modelPath(model.digest) }, model.title || model.name),
+          h('a', { href: modelPath(model.digest), lang: makersLang }, model.title || model.name),
         ),
         h(
           'p',

@@ -3,7 +3,7 @@ import { artifactUrl } from '../api.js';
 import { h } from '../dom.js';
 import { bytes, count, decimal, digestShort, percent } from '../format.js';
 import { registryUrl } from '../registry-api.js';
-import { fieldWords } from '../server-words.js';
+import { english, fieldWords, makersLang } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { markdownNodes } from './markdown.js';
 import { metricWords } from './package-parts.js';
@@ -49,11 +49,15 @@ export function metricsTable(metrics) {
   const methods = new Set(metrics.map(({ method }) => method));
   const alike = methods.size === 1; // said once above the table, not in every row
   return [
-    alike && h('p', { className: 'summary__hint' }, ...methods),
+    alike && h('p', { className: 'summary__hint', lang: makersLang }, ...methods),
     dataTable({
       caption: t('models.metrics'),
       columns: [t('models.metric'), t('models.valueInterval'), ...(alike ? [] : [t('models.method')])],
-      rows: metrics.map((metric) => [metric.name, metricWords(metric), ...(alike ? [] : [metric.method])]),
+      rows: metrics.map((metric) => [
+        english(metric.name),
+        metricWords(metric),
+        ...(alike ? [] : [english(metric.method)]),
+      ]),
     }),
   ];
 }
@@ -65,12 +69,13 @@ export function answerPanel(manifest) {
     h(
       'dl',
       { className: 'facts facts--stack' },
-      suspicion && fact(t('models.suspicionIs'), suspicion.classes.join(' + ')),
+      suspicion && fact(t('models.suspicionIs'), english(suspicion.classes.join(' + '))),
       suspicion &&
         fact(
           t('models.threshold'),
           percent(suspicion.threshold),
-          suspicion.operating_point && h('p', { className: 'summary__hint' }, suspicion.operating_point),
+          suspicion.operating_point &&
+            h('p', { className: 'summary__hint', lang: makersLang }, suspicion.operating_point),
         ),
       calibration &&
         fact(t('models.calibration'), t('models.temperature', { value: decimal(calibration.temperature, 3) })),
@@ -90,19 +95,19 @@ export function usePanel({ intended_use: use }) {
   if (!use) return null;
   return panel(
     { title: t('models.use') },
-    h('p', {}, use.statement),
+    h('p', { lang: makersLang }, use.statement),
     h(
       'dl',
       { className: 'facts facts--stack' },
       use.views?.length > 0 && fact(t('result.intendedViews'), use.views.join(', ')),
-      use.acquisitions?.length > 0 && fact(t('result.intendedAcquisitions'), use.acquisitions.join(', ')),
+      use.acquisitions?.length > 0 && fact(t('result.intendedAcquisitions'), english(use.acquisitions.join(', '))),
     ),
     use.not_validated?.length > 0 && [
       h('h3', { className: 'panel__subtitle' }, t('result.notValidated')),
       h(
         'ul',
         { className: 'plain-list' },
-        use.not_validated.map((item) => h('li', {}, item)),
+        use.not_validated.map((item) => h('li', { lang: makersLang }, item)),
       ),
     ],
   );
@@ -117,11 +122,11 @@ export function provenancePanel(model) {
       'dl',
       { className: 'facts facts--stack' },
       fact(t('result.digest'), h('code', {}, model.digest)),
-      fact(t('models.architecture'), provenance.architecture),
+      fact(t('models.architecture'), english(provenance.architecture)),
       fact(t('models.parameters'), count(provenance.parameters)),
-      fact(t('models.trainedOn'), provenance.training_data),
+      fact(t('models.trainedOn'), english(provenance.training_data)),
       fact(t('models.trainedBy'), h('code', {}, provenance.training_command)),
-      fact(t('models.licence'), provenance.licence),
+      fact(t('models.licence'), english(provenance.licence)),
       provenance.created && fact(t('models.created'), provenance.created),
       fact(
         t('models.signature'),
@@ -154,8 +159,8 @@ export function plotsPanel(model) {
         return h(
           'figure',
           { className: 'plot' },
-          h('img', { src: address, alt: name, loading: 'lazy' }),
-          h('figcaption', {}, name),
+          h('img', { src: address, alt: name, loading: 'lazy', lang: makersLang }),
+          h('figcaption', { lang: makersLang }, name),
         );
       }),
     ),

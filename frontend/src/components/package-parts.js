@@ -2,6 +2,7 @@
 import { h } from '../dom.js';
 import { decimal, digestShort, significant } from '../format.js';
 import { modelPath } from '../navigation.js';
+import { makersLang } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
 import { classTone } from './status-badge.js';
@@ -58,7 +59,7 @@ export function classList(classes) {
         'li',
         { className: `class-list__item tone-${classTone(label, classes)}` },
         h('span', { className: 'class-list__swatch' }),
-        label,
+        h('span', { lang: makersLang }, label),
       ),
     ),
   );
@@ -82,7 +83,7 @@ export function metricTiles(metrics, atMost = 4) {
         h(
           'div',
           { className: 'metric-tile', title: metric.method },
-          h('dt', {}, metric.name),
+          h('dt', { lang: makersLang }, metric.name),
           h(
             'dd',
             {},

@@ -1,6 +1,7 @@
 /** The raw numbers and the provenance of a result: what an engineer or an auditor asks for. */
 import { h } from '../dom.js';
 import { digestShort, duration, percent, significant } from '../format.js';
+import { english, makersLang } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { heatmapOf } from './heatmap-layer.js';
 import { icon } from './icons.js';
@@ -18,7 +19,7 @@ function numberRows(result, nameOf) {
       'tr',
       { className: first ? 'numbers__first' : null },
       first && h('th', { scope: 'rowgroup', rowspan: span }, name),
-      h('th', { scope: 'row' }, label),
+      h('th', { scope: 'row', lang: makersLang }, label),
       h('td', {}, significant(part.logits?.[label], 4)),
       h('td', {}, percent(part.probabilities?.[label])),
       h('td', {}, percent(part.calibrated_probabilities?.[label])),
@@ -100,7 +101,12 @@ export function provenanceCard(result, { onCopy }) {
     h(
       'dl',
       { className: 'facts facts--stack' },
-      fact(t('result.package'), h('strong', {}, model.title || model.name), h('br'), `${model.name} ${model.version}`),
+      fact(
+        t('result.package'),
+        h('strong', { lang: makersLang }, model.title || model.name),
+        h('br'),
+        `${model.name} ${model.version}`,
+      ),
       fact(
         t('result.digest'),
         h('code', { title: model.digest }, digestShort(model.digest)),
@@ -124,10 +130,10 @@ export function provenanceCard(result, { onCopy }) {
         : fact(t('result.explanation'), model.explanation_method),
       fact(t('result.provider'), result.provider),
       use?.views?.length > 0 && fact(t('result.intendedViews'), use.views.join(', ')),
-      use?.acquisitions?.length > 0 && fact(t('result.intendedAcquisitions'), use.acquisitions.join(', ')),
+      use?.acquisitions?.length > 0 && fact(t('result.intendedAcquisitions'), english(use.acquisitions.join(', '))),
       fact(t('result.elapsed'), elapsedList(result.elapsed_seconds)),
     ),
     use?.statement &&
-      h('p', { className: 'summary__hint' }, h('strong', {}, `${t('result.intendedUse')}: `), use.statement),
+      h('p', { className: 'summary__hint' }, h('strong', {}, `${t('result.intendedUse')}: `), english(use.statement)),
   );
 }

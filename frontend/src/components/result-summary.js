@@ -1,6 +1,7 @@
 /** The judgement panel of a result: study ring, bars, breasts, what is not validated, cautions, the research notice. */
 import { h } from '../dom.js';
 import { percent } from '../format.js';
+import { english, makersLang } from '../server-words.js';
 import { t, tOr } from '../strings/index.js';
 import { certaintyRing } from './certainty-ring.js';
 import { classBars } from './class-bars.js';
@@ -56,7 +57,7 @@ function notValidatedPart(result) {
       h(
         'ul',
         {},
-        items.map((item) => h('li', {}, item)),
+        items.map((item) => h('li', { lang: makersLang }, item)),
       ),
       h('p', {}, t('result.notValidatedHint')),
     ),
@@ -147,7 +148,7 @@ export function resultSummary(result, { nameOf }) {
         'p',
         { className: 'summary__hint' },
         h('strong', {}, `${t('result.operatingPoint')} ${percent(result.suspicion.threshold)}: `),
-        point,
+        english(point),
       ),
     h(
       'div',

@@ -7,10 +7,13 @@ import { confirmAsk } from './confirm-dialog.js';
 import { formAsk } from './form-dialog.js';
 import { icon } from './icons.js';
 import { toast, toastProblem } from './toasts.js';
+import { unreadBadge } from './unread-count.js';
+
+const needsReading = { reading: 'unread' };
 
 export const builtInViews = () => [
   { name: t('views.all'), query: {} },
-  { name: t('views.needsReading'), query: { reading: 'unread' } },
+  { name: t('views.needsReading'), query: needsReading },
   { name: t('views.failed'), query: { status: 'FAILED' } },
   { name: t('views.today'), query: { period: 'today' } },
 ];
@@ -22,8 +25,11 @@ export function viewAddress(query, { startsElsewhere = false } = {}) {
   return startsElsewhere ? '/?view=all' : '/';
 }
 
-/** `views`: saved ones. `onOpen(query)`. Returns the <li> of every view; the present one is marked. */
-export function viewLinks({ views, query, onOpen }) {
+/**
+ * `views`: saved ones. `onOpen(query)`. `unread`: how many results the view of them lists. Returns the <li> of every view; the present
+ * one is marked.
+ */
+export function viewLinks({ views, query, onOpen, unread = 0 }) {
   const startsElsewhere = views.some((view) => view.is_default);
   return [...builtInViews(), ...views].map((view) =>
     h(
@@ -42,6 +48,7 @@ export function viewLinks({ views, query, onOpen }) {
           },
         },
         view.name,
+        sameQuery(view.query, needsReading) && unreadBadge(unread),
       ),
     ),
   );

@@ -2,6 +2,7 @@
 import { h, textSet } from '../dom.js';
 import { jobPath } from '../navigation.js';
 import { plural, t } from '../strings/index.js';
+import { failureCode } from './failure-code.js';
 import { icon } from './icons.js';
 
 const externalIdPattern = /^[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}$/; // the server's rule: nothing a name could hide in
@@ -57,7 +58,7 @@ export function studyGroupCreate({ onRetry }) {
     return [
       h('p', { className: 'upload__problem-title' }, icon('xCircle'), problem.title),
       ...problem.sentences.map((sentence) => h('p', {}, sentence)),
-      h('p', { className: 'upload__problem-code' }, h('code', {}, problem.code)),
+      h('p', { className: 'upload__problem-code' }, failureCode(problem.code)),
       h(
         'button',
         { type: 'button', className: 'btn btn-sm btn-outline-secondary', onClick: onRetry },

@@ -106,7 +106,11 @@ export const webhookSecretShow = (webhook) =>
     title: t('webhooks.secretTitle'),
     text: webhook.previous_secret_until
       ? t('webhooks.secretRotated', { time: dateTime(webhook.previous_secret_until) })
-      : t('webhooks.secretText'),
+      : [
+          t('webhooks.secretText'),
+          ' ',
+          h('a', { href: '/guide#webhooks', target: '_blank', rel: 'noopener' }, t('guide.receiver')),
+        ],
     label: t('webhooks.secret'),
     secret: webhook.secret,
   });

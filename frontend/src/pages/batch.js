@@ -12,6 +12,7 @@ import {
 } from '../components/batch-parts.js';
 import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
 import { confirmAsk } from '../components/confirm-dialog.js';
+import { failureCode } from '../components/failure-code.js';
 import {
   button,
   callout,
@@ -178,7 +179,7 @@ const failureNode = (failure, n) =>
     h(
       'p',
       { className: 'batch__failure-code' },
-      h('code', {}, failure.code),
+      failureCode(failure.code),
       button({
         words: t('batch.show'),
         look: 'link',

@@ -69,7 +69,7 @@ function show(page) {
           title: t(filtered ? 'batches.nothingTitle' : 'batches.emptyTitle'),
           text: t(filtered ? 'batches.nothingText' : 'batches.emptyText'),
           glyph: filtered ? 'info' : 'box',
-          action: filtered ? null : link({ words: t('leads.batchGuide'), href: '/api/v1/docs' }),
+          action: filtered ? null : link({ words: t('leads.batchGuide'), href: '/guide#start-batches' }),
         }),
     pagerNode(page, {
       label: t('batches.pages'),

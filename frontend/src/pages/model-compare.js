@@ -5,6 +5,7 @@ import { button, contentShow, emptyCard, headShow, link, registryStart } from '.
 import { h } from '../dom.js';
 import { modelsComparePath } from '../navigation.js';
 import { registry } from '../registry-api.js';
+import { makersLang } from '../server-words.js';
 import { t } from '../strings/index.js';
 
 const search = new URLSearchParams(location.search);
@@ -18,7 +19,7 @@ const side = (name, model) =>
     { className: 'card panel' },
     h('p', { className: 'muted' }, name),
     h('h2', { className: 'h5' }, packageLink(model)),
-    h('p', {}, model.title),
+    h('p', { lang: makersLang }, model.title),
     h('div', { className: 'badges' }, validationBadge(model.validation_state), placeBadges(model)),
   );
 

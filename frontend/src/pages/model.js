@@ -16,11 +16,12 @@ import { classList, metricTiles, packageName, placeBadges, validationBadge } fro
 import { newestCheck } from '../components/package-upload.js';
 import { button, contentShow, headShow, link, panel, problemShow, registryStart } from '../components/registry-page.js';
 import { toast, toastProblem } from '../components/toasts.js';
-import { h } from '../dom.js';
+import { byId, h } from '../dom.js';
 import { bytes } from '../format.js';
 import { digestFrom, modelsComparePath } from '../navigation.js';
 import { pollingCreate } from '../polling.js';
 import { registry, registryUrl } from '../registry-api.js';
+import { makersLang } from '../server-words.js';
 import { plural, t } from '../strings/index.js';
 
 const followSeconds = 1;
@@ -145,6 +146,7 @@ function modelShow(model) {
     badge: validationBadge(model.validation_state),
     actions: actions(model),
   });
+  if (makersLang) byId('title').lang = makersLang;
   const places = placeBadges(model);
   contentShow(
     places.length > 0 && h('div', { className: 'badges badges--page' }, places),

@@ -2,6 +2,7 @@
 import { batches } from '../batches-api.js';
 import { pagerNode } from '../components/batch-parts.js';
 import { confirmAsk } from '../components/confirm-dialog.js';
+import { failureCode } from '../components/failure-code.js';
 import {
   button,
   contentShow,
@@ -67,10 +68,7 @@ function decideCell(entry) {
 
 const row = (entry) => [
   h('a', { className: 'batch__item', href: `/batches/${entry.batch}` }, entry.custom_id),
-  [
-    h('span', {}, entry.failure.title),
-    h('span', { className: 'form-text d-block' }, h('code', {}, entry.failure.code)),
-  ],
+  [h('span', {}, entry.failure.title), h('span', { className: 'form-text d-block' }, failureCode(entry.failure.code))],
   entry.failure.action,
   timeNode(entry.quarantined_at),
   entry.purged_at ? h('time', { datetime: entry.purged_at }, dateTime(entry.purged_at)) : t('common.none'),

@@ -89,7 +89,7 @@ async function add() {
     example: {
       label: t('tokenTry.curl'),
       text: `curl -H "Authorization: Bearer ${token.token}" "${location.origin}/api/v1/jobs?page_size=5"`,
-      note: [t('tokenTry.next'), ' ', h('a', { href: '/api/v1/docs', target: '_blank' }, t('tokenTry.guide'))],
+      note: [t('tokenTry.next'), ' ', h('a', { href: '/guide', target: '_blank' }, t('tokenTry.guide'))],
     },
   });
 }

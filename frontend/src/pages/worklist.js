@@ -2,17 +2,18 @@
 import { api, cursorOf } from '../api.js';
 import { chromeStart, connectionShow, toLogin } from '../components/chrome.js';
 import { gettingStartedCreate } from '../components/getting-started.js';
-import { icon } from '../components/icons.js';
 import { jobActionRun } from '../components/job-actions.js';
 import { bulkRun } from '../components/job-bulk.js';
 import { exportChosen, exportFiltered } from '../components/job-export.js';
 import { readingAll, readingRun } from '../components/job-reading.js';
 import { rerunAsk } from '../components/job-repeats.js';
 import { jobTableCreate } from '../components/job-table.js';
-import { sampleButton } from '../components/sample.js';
 import { viewAddress, viewLinks, viewSave, viewsManage } from '../components/saved-views.js';
 import { toastProblem } from '../components/toasts.js';
+import { unreadTitle } from '../components/unread-count.js';
+import { worklistEmpty } from '../components/worklist-empty.js';
 import { byId, h, textSet } from '../dom.js';
+import { headStart } from '../head-start.js';
 import { pollingCreate } from '../polling.js';
 import { admin } from '../admin-api.js';
 import { administersEverySite, maySubmit } from '../rights.js';
@@ -42,6 +43,8 @@ let shownPage = null;
 let firstSteps = null;
 /** The person's own views. */
 let views = [];
+/** How many results of the list's site they have not read; none before it is known. */
+let unread = 0;
 
 function controlsShow() {
   for (const name of controls) byId(name).value = filters[name];
@@ -64,7 +67,8 @@ function filtersShow() {
 
 function viewsShow() {
   const query = viewQuery(filters);
-  const links = viewLinks({ views, query, onOpen: viewOpen });
+  const ownUnread = filters.site ? 0 : unread; // the views are of the person's own site
+  const links = viewLinks({ views, query, onOpen: viewOpen, unread: ownUnread });
   const focused = [...byId('views-list').children].findIndex((item) => item.contains(document.activeElement));
   byId('views-list').replaceChildren(...links);
   if (focused >= 0) links[focused]?.firstElementChild.focus();
@@ -93,12 +97,17 @@ async function viewsChange() {
   byId(views.length ? 'views-manage' : 'search').focus();
 }
 
-function countsShow({ counts }) {
+function countsShow({ counts, unread: left }) {
   const total = statuses.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   for (const tile of document.querySelectorAll('.tile')) {
     const count = tile.dataset.status ? (counts[tile.dataset.status] ?? 0) : total;
     textSet(tile.querySelector('[data-count]'), count.toLocaleString(t('locale')));
     tile.classList.toggle('tile--some', count > 0);
+  }
+  if (left !== unread) {
+    unread = left;
+    document.title = unreadTitle(unread);
+    viewsShow();
   }
 }
 
@@ -107,38 +116,10 @@ function emptyShow(none) {
   place.hidden = !none;
   byId('worklist').classList.toggle('worklist--empty', none);
   if (!none) return;
-  const first = !filtered() && !filters.cursor;
-  const kind = first ? 'empty' : 'nothing';
-  if (place.dataset.kind === kind) return;
-  place.dataset.kind = kind;
-  place.replaceChildren(
-    h(
-      'div',
-      { className: 'empty' },
-      icon(first ? 'upload' : 'info', 'icon empty__icon'),
-      h('h2', { className: 'h5' }, t(`worklist.${kind}Title`)),
-      h('p', { className: 'text-body-secondary' }, t(`worklist.${kind}Text`)),
-      first && mayChange && h('p', { className: 'text-body-secondary empty__text' }, t('firstSteps.hint')),
-      first
-        ? mayChange &&
-            h(
-              'div',
-              { className: 'buttons empty__buttons' },
-              h('a', { className: 'btn btn-primary', href: '/upload' }, t('worklist.emptyAction')),
-              sampleButton({ look: 'outline-secondary', className: 'btn btn-outline-secondary empty__more' }),
-              h(
-                'a',
-                { className: 'btn btn-outline-secondary empty__more', href: '/tokens?new' },
-                t('firstSteps.token'),
-              ),
-            )
-        : h(
-            'button',
-            { className: 'btn btn-outline-secondary', type: 'button', onClick: filtersClear },
-            t('worklist.clear'),
-          ),
-    ),
-  );
+  const nothing = filtered() || Boolean(filters.cursor);
+  if (place.dataset.kind === String(nothing)) return;
+  place.dataset.kind = String(nothing);
+  place.replaceChildren(worklistEmpty({ filtered: nothing, mayChange, onClear: filtersClear }));
 }
 
 const selected = new Set();
@@ -222,8 +203,10 @@ function fatal(error) {
   else toastProblem(error);
 }
 
+const firstPage = headStart((query, options) => api.jobsList(filtersAsked(query), options));
+
 const jobs = pollingCreate({
-  fetcher: (options) => api.jobsList(filtersAsked(filters), options),
+  fetcher: (options) => firstPage.fetch(filters, options),
   onData: pageShow,
   onState: (state) => connectionShow(state, jobs.refresh),
   onFatal: fatal,
@@ -270,7 +253,9 @@ function sortApply(sort) {
 }
 
 async function allRead() {
-  if (await readingAll()) jobs.refresh();
+  if (!(await readingAll())) return;
+  jobs.refresh();
+  counts.refresh();
 }
 
 function controlsAttach() {
@@ -343,23 +328,26 @@ async function sitesShow(session) {
   }
 }
 
-/** The views, and the one to begin with where the address asks for nothing. */
-async function viewsStart() {
+/** The views, and the one to begin with where the address `asksNothing`. */
+async function viewsStart(asksNothing) {
   try {
     views = (await worklistApi.viewsList()).data.results;
   } catch (problem) {
     if (problem.status !== 401) toastProblem(problem); // without them the list still works
   }
   const first = views.find((view) => view.is_default);
-  if (first && !location.search) Object.assign(filters, first.query);
+  if (first && asksNothing) Object.assign(filters, first.query);
 }
 
 async function start() {
+  const stepsWanted = new URLSearchParams(location.search).has('first-steps');
   Object.assign(filters, filtersParse(location.search));
   controlsShow();
   filtersShow();
   controlsAttach();
-  const [session] = await Promise.all([chromeStart(), viewsStart()]);
+  const known = chromeStart();
+  firstPage.begin(filters); // beside the session and the views; asked again where a view is to begin with
+  const [session] = await Promise.all([known, viewsStart(!location.search || stepsWanted)]);
   mayChange = maySubmit(session);
   for (const kind of ['cancel', 'retry']) byId(`bulk-${kind}`).hidden = !mayChange;
   controlsShow();
@@ -368,9 +356,15 @@ async function start() {
   if (administersEverySite(session)) sitesShow(session);
   if (session.site?.name) textSet(byId('site-lead'), t('worklist.lead', { site: session.site.name }));
   firstSteps = gettingStartedCreate({ session, place: byId('first-steps') });
-  firstSteps.refresh();
   jobs.start();
   counts.start();
+  if (stepsWanted) firstSteps.again();
+  else firstSteps.refresh();
+  byId('first-steps-again').addEventListener('click', (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab, as any link
+    event.preventDefault();
+    firstSteps.again();
+  });
   deploymentsShow();
   setInterval(() => table.ages(), agesMilliseconds);
 }

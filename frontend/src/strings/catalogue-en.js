@@ -2,6 +2,7 @@
 import { enAdministration } from './en-administration.js';
 import { enBatches } from './en-batches.js';
 import { enDeployments } from './en-deployments.js';
+import { enGuide } from './en-guide.js';
 import { enOnboarding } from './en-onboarding.js';
 import { enOperations } from './en-operations.js';
 import { enRegistry } from './en-registry.js';
@@ -14,6 +15,7 @@ export const catalogue = {
   ...enAdministration,
   ...enBatches,
   ...enDeployments,
+  ...enGuide,
   ...enOnboarding,
   ...enOperations,
   ...enRegistry,

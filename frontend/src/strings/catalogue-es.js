@@ -2,6 +2,7 @@
 import { esAdministration } from './es-administration.js';
 import { esBatches } from './es-batches.js';
 import { esDeployments } from './es-deployments.js';
+import { esGuide } from './es-guide.js';
 import { esOnboarding } from './es-onboarding.js';
 import { esOperations } from './es-operations.js';
 import { esRegistry } from './es-registry.js';
@@ -15,6 +16,7 @@ export const catalogue = {
   ...esAdministration,
   ...esBatches,
   ...esDeployments,
+  ...esGuide,
   ...esOnboarding,
   ...esOperations,
   ...esRegistry,

@@ -154,7 +154,7 @@ export const enAdministration = {
     },
     secret: 'Secret',
     secretTitle: 'The webhook’s secret',
-    secretText: 'The receiver checks with it that a message is from here. The guide for integrators shows how.',
+    secretText: 'The receiver checks with it that a message is from here.',
     secretRotated: 'Messages are signed with both secrets until {time}, so that the receiver can change over.',
   },
   webhook: {

@@ -6,6 +6,8 @@ export const enOnboarding = {
     progress: '{done} of {of} done',
     hide: 'Hide the first steps',
     hidden: 'First steps hidden',
+    hiddenText: 'The account menu brings them back.',
+    again: 'Show the first steps',
     done: 'Done',
     open: 'To do',
     optional: 'optional',
@@ -25,7 +27,6 @@ export const enOnboarding = {
     tokenText: 'Programs sign in with a token. You get it once, with a command to try it at once.',
     tokenDone: 'A token has been made.',
     tokenMake: 'Make a token',
-    guide: 'The API, address by address',
     webhook: 'Be told instead of asking',
     webhookText: 'A webhook tells your systems when a result is there, or when something needs a look.',
     webhookDone: 'A webhook has been set up.',
@@ -43,7 +44,7 @@ export const enOnboarding = {
   tokenTry: {
     curl: 'Try it in a terminal',
     next: 'Answers with your newest jobs. What else there is:',
-    guide: 'the API, address by address',
+    guide: 'the guide for integrators',
   },
   renewal: {
     title: 'Your session has ended',

@@ -14,6 +14,7 @@ export const enViewer = {
   presets: {
     file: 'As the file says',
     fileNumber: 'File window {n}',
+    fileTable: 'File table',
     soft: 'Soft: wider',
     dense: 'Dense tissue',
     fatty: 'Fatty tissue',
@@ -21,7 +22,8 @@ export const enViewer = {
   },
   windowSources: {
     file: 'Window from the file',
-    lookup_table: 'Window that stands for the file’s display table',
+    lookup_table: 'Display table from the file',
+    lookup_window: 'Window that stands for the file’s display table',
     percentile: 'No window in the file: set from its values',
     full_range: 'No window in the file: its whole range',
   },
@@ -55,6 +57,7 @@ export const enViewer = {
   flipped: 'Flipped for hanging',
   flippedByHand: 'Flipped by hand',
   inverted: 'Inverted',
+  tableShort: 'LUT',
   windowShort: 'C {centre} W {width}',
   bitsShort: '{bits} bit',
   zoomShort: '{percent} %',

@@ -30,6 +30,7 @@ export const enWorklist = {
     label: 'Views of the worklist',
     all: 'All',
     needsReading: 'Needs reading',
+    unread: { one: '{n} unread result', other: '{n} unread results' },
     failed: 'Failed',
     today: 'Today',
     save: 'Save view…',

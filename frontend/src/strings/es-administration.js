@@ -156,7 +156,7 @@ export const esAdministration = {
     },
     secret: 'Secreto',
     secretTitle: 'El secreto del webhook',
-    secretText: 'Con él comprueba el receptor que un mensaje viene de aquí. La guía para integradores explica cómo.',
+    secretText: 'Con él comprueba el receptor que un mensaje viene de aquí.',
     secretRotated: 'Los mensajes se firman con ambos secretos hasta {time}, para que el receptor pueda cambiar.',
   },
   webhook: {

@@ -6,6 +6,8 @@ export const esOnboarding = {
     progress: '{done} de {of} hechos',
     hide: 'Ocultar los primeros pasos',
     hidden: 'Primeros pasos ocultos',
+    hiddenText: 'Vuelven desde el menú de la cuenta.',
+    again: 'Mostrar los primeros pasos',
     done: 'Hecho',
     open: 'Pendiente',
     optional: 'opcional',
@@ -27,7 +29,6 @@ export const esOnboarding = {
       'Los programas se identifican con un token. Se muestra una sola vez, con una orden para probarlo enseguida.',
     tokenDone: 'Ya se ha creado un token.',
     tokenMake: 'Crear un token',
-    guide: 'La API, dirección por dirección',
     webhook: 'Recibir avisos en lugar de preguntar',
     webhookText: 'Un webhook avisa a sus sistemas cuando hay un resultado o cuando algo requiere atención.',
     webhookDone: 'Ya se ha configurado un webhook.',
@@ -45,7 +46,7 @@ export const esOnboarding = {
   tokenTry: {
     curl: 'Pruébelo en un terminal',
     next: 'Responde con sus trabajos más recientes. Lo demás que existe:',
-    guide: 'la API, dirección por dirección',
+    guide: 'la guía para integradores',
   },
   renewal: {
     title: 'Su sesión ha terminado',

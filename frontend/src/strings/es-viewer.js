@@ -14,6 +14,7 @@ export const esViewer = {
   presets: {
     file: 'Según el archivo',
     fileNumber: 'Ventana {n} del archivo',
+    fileTable: 'Tabla del archivo',
     soft: 'Suave: más ancha',
     dense: 'Tejido denso',
     fatty: 'Tejido graso',
@@ -21,7 +22,8 @@ export const esViewer = {
   },
   windowSources: {
     file: 'Ventana del archivo',
-    lookup_table: 'Ventana que sustituye a la tabla de visualización del archivo',
+    lookup_table: 'Tabla de visualización del archivo',
+    lookup_window: 'Ventana que sustituye a la tabla de visualización del archivo',
     percentile: 'Sin ventana en el archivo: ajustada a sus valores',
     full_range: 'Sin ventana en el archivo: todo su rango',
   },
@@ -57,6 +59,7 @@ export const esViewer = {
   flipped: 'Volteada para su colocación',
   flippedByHand: 'Volteada a mano',
   inverted: 'Invertida',
+  tableShort: 'LUT',
   windowShort: 'C {centre} A {width}',
   bitsShort: '{bits} bits',
   zoomShort: '{percent} %',

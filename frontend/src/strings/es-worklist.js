@@ -30,6 +30,7 @@ export const esWorklist = {
     label: 'Vistas de la lista de trabajo',
     all: 'Todos',
     needsReading: 'Pendientes de lectura',
+    unread: { one: '{n} resultado sin leer', other: '{n} resultados sin leer' },
     failed: 'Fallidos',
     today: 'Hoy',
     save: 'Guardar vista…',

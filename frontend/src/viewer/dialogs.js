@@ -4,6 +4,7 @@ import { toastProblem } from '../components/toasts.js';
 import { h } from '../dom.js';
 import { digestShort } from '../format.js';
 import { readingApi } from '../reading-api.js';
+import { english, makersLang } from '../server-words.js';
 import { entries, t } from '../strings/index.js';
 import { markdownNodes } from './markdown.js';
 
@@ -60,7 +61,7 @@ export async function cardOpen(jobId) {
     h(
       'ul',
       {},
-      items.map((item) => h('li', {}, item)),
+      items.map((item) => h('li', { lang: makersLang }, item)),
     );
   const made = [...(use.views ?? []), ...(use.acquisitions ?? [])];
   const body = h(
@@ -69,13 +70,13 @@ export async function cardOpen(jobId) {
     h(
       'p',
       { className: 'summary__hint' },
-      card.title,
+      english(card.title),
       ' ',
       h('code', { title: card.digest }, digestShort(card.digest)),
     ),
     h('h3', { className: 'h6' }, t('viewer.card.limits')),
-    use.statement && h('p', {}, use.statement),
-    made.length > 0 && h('p', {}, h('strong', {}, `${t('viewer.card.intended')}: `), made.join(', ')),
+    use.statement && h('p', { lang: makersLang }, use.statement),
+    made.length > 0 && h('p', {}, h('strong', {}, `${t('viewer.card.intended')}: `), english(made.join(', '))),
     use.not_validated?.length > 0 && [
       h('p', {}, h('strong', {}, t('viewer.card.notValidated'))),
       list(use.not_validated),

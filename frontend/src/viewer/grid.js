@@ -7,7 +7,7 @@ import { t } from '../strings/index.js';
 import { targetName } from '../components/heatmap-layer.js';
 import { fileSave, pictureFile } from './export.js';
 import { stageCreate } from './stage.js';
-import { windowOf } from './window.js';
+import { isTable, windowOf } from './window.js';
 
 const missing = (name) => h('div', { className: 'view view--missing' }, t('result.viewMissing', { view: name }));
 
@@ -39,6 +39,7 @@ export function gridCreate({ result, state, onSay }) {
     const words = [
       [
         viewTitle(image),
+        window && isTable(image.pixels, setting) && t('viewer.tableShort'),
         window && t('viewer.windowShort', { centre: count(window.centre), width: count(window.width) }),
       ],
       [

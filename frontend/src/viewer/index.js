@@ -15,6 +15,7 @@ import { paintersPrepare } from './painter-client.js';
 import { compareHead, priorsCreate } from './priors.js';
 import { ViewerState } from './state.js';
 import { presetSetting, toolbarCreate } from './toolbar.js';
+import { windowSource } from './window.js';
 
 /** What can be made ready while the result is on its way. */
 export const viewerPrepare = paintersPrepare;
@@ -62,7 +63,8 @@ export function viewerCreate(result, { jobId }) {
   const toolbar = toolbarCreate({
     state,
     windows: Math.max(...result.images.map(({ pixels }) => pixels?.windows.length ?? 0), 0),
-    source: result.images.find(({ pixels }) => pixels)?.pixels.window_source,
+    source: windowSource(result.images.find(({ pixels }) => pixels)?.pixels),
+    tables: result.images.every(({ pixels }) => !pixels || pixels.voi_table),
     hasPixels: result.images.some(({ pixels }) => pixels),
     onPreset: (choice) => settingSet(presetSetting(choice, settingNow())),
     onInvert: actions.invert,

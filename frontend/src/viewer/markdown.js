@@ -3,6 +3,7 @@
  * always text, so a card can bring no markup of its own.
  */
 import { h } from '../dom.js';
+import { makersLang } from '../server-words.js';
 
 const plain = (text) =>
   text
@@ -100,5 +101,6 @@ export function markdownNodes(text) {
       nodes.push(h('p', {}, plain(words.join(' '))));
     }
   }
+  for (const node of nodes) if (makersLang) node.lang = makersLang;
   return nodes;
 }

@@ -9,6 +9,7 @@ const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 export class Painter {
   #pixels;
   #levels;
+  #voiTable;
   #maps = null;
   #fromSource = null;
   #table = null;
@@ -21,6 +22,7 @@ export class Painter {
   constructor(pixels, planes) {
     this.#pixels = pixels;
     this.#levels = pyramidOf(planes, pixels);
+    this.#voiTable = planes.voiTable ?? null;
   }
 
   /** `maps` as mapsRead gives them. */
@@ -43,7 +45,7 @@ export class Painter {
   draw({ view, setting, layer, lens = false }) {
     const size = view.width * view.height;
     if (!same(setting, this.#tableFor)) {
-      this.#table = greyTable(this.#pixels, setting, setting.inverted);
+      this.#table = greyTable(this.#pixels, setting, setting.inverted, this.#voiTable);
       this.#tableFor = setting;
     }
     if (this.#grey.length !== size) this.#grey = new Uint8Array(size);

@@ -18,18 +18,24 @@ async function inflate(bytes, size) {
 }
 
 /**
- * The file's bytes → { high, low }: the two bytes of every value, `high` null where one byte is enough.
- * Raises RangeError when there are too few or too many.
+ * The file's bytes → { high, low, voiTable }: the two bytes of every value, `high` null where one byte is enough; the greys of the
+ * file's own display table, null without one. Raises RangeError when there are too few or too many.
  */
-export async function planesUnpack(bytes, { rows, columns, high_length: highLength, low_deflated: lowDeflated }) {
+export async function planesUnpack(
+  bytes,
+  { rows, columns, high_length: highLength, low_deflated: lowDeflated, ...more },
+) {
   const size = rows * columns;
-  const rest = bytes.subarray(highLength);
-  const [high, low] = await Promise.all([
+  const table = more.voi_table ?? { entries: 0, length: 0 };
+  const end = bytes.length - table.length;
+  const rest = bytes.subarray(highLength, end);
+  const [high, low, voiTable] = await Promise.all([
     highLength > 0 ? inflate(bytes.subarray(0, highLength), size) : null,
     lowDeflated ? inflate(rest, size) : rest,
+    table.length > 0 ? inflate(bytes.subarray(end), table.entries) : null,
   ]);
   if (low.length !== size) throw new RangeError('the pixels are not as many as stated');
-  return { high, low };
+  return { high, low, voiTable };
 }
 
 /** Uint16Array of the values, or Uint8Array where one byte is enough. */

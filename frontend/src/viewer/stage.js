@@ -13,7 +13,7 @@ import { chestSide, flipNeeded } from './hanging.js';
 import { lengthWords, marksDraw } from './marks.js';
 import { latestOnly } from './painter-client.js';
 import { Picture, sizeOf } from './picture.js';
-import { windowDrag, windowOf } from './window.js';
+import { isTable, windowDrag, windowOf } from './window.js';
 
 const lensZoom = 2.5;
 const lensSize = 200;
@@ -98,6 +98,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
     const zoom = at.scale * (window.devicePixelRatio || 1);
     const parts = [
       value !== null && t('viewer.valueShort', { value: count(value) }),
+      picture.isFull && isTable(image.pixels, setting) && t('viewer.tableShort'),
       picture.isFull && t('viewer.windowShort', { centre: count(centre), width: count(width) }),
       picture.isFull && t('viewer.bitsShort', { bits: image.pixels.bits_stored }),
       t('viewer.zoomShort', { percent: zoom < 0.1 ? decimal(100 * zoom, 1) : Math.round(100 * zoom) }),

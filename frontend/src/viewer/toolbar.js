@@ -37,8 +37,8 @@ export function presetSetting(choice, setting) {
   return { ...setting, ...presets[name], index: index === undefined ? setting.index : Number(index) };
 }
 
-/** `actions`: { reset, full, print, help, card }. `source`: where the first window comes from. → { node, show({ setting, isFull }) }. */
-export function toolbarCreate({ state, windows, source, hasPixels, onPreset, onInvert, actions }) {
+/** `actions`: { reset, full, print, help, card }. `source`: where the first window comes from; `tables`: all views begin with a display table. → { node, show({ setting, isFull }) }. */
+export function toolbarCreate({ state, windows, source, tables, hasPixels, onPreset, onInvert, actions }) {
   const radios = tools.map((name) =>
     h('input', {
       type: 'radio',
@@ -54,6 +54,7 @@ export function toolbarCreate({ state, windows, source, hasPixels, onPreset, onI
   ];
   const words = (choice) => {
     const [name, index] = choice.split(':');
+    if (choice === 'file:0' && tables && hasPixels) return t('viewer.presets.fileTable');
     if (name === 'file' && windows > 1) return t('viewer.presets.fileNumber', { n: Number(index) + 1 });
     return t(`viewer.presets.${name}`);
   };

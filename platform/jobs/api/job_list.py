@@ -32,6 +32,7 @@ from jobs.models import Job, JobStatus
 from jobs.positions import queue_state
 from jobs.reading import unread_by
 from jobs.selectors import eta_seconds, job_counts, jobs_listed, jobs_visible_to, queue_positions, suspicion_side
+from jobs.unread import unread_count
 
 REFUSED = OpenApiResponse(ProblemSerializer, description="A filter is not valid (input:invalid_field).")
 FORBIDDEN = OpenApiResponse(ProblemSerializer, description="Other sites are for platform administrators.")
@@ -234,7 +235,7 @@ class JobListView(GenericAPIView):
 
 
 class JobCountsView(APIView):
-    """How many jobs of the site are in each state."""
+    """How many jobs of the site are in each state, and how many results the person has not read."""
 
     permission_classes = [CanRead]
 
@@ -246,5 +247,7 @@ class JobCountsView(APIView):
         responses={200: JobCountsSerializer, 400: REFUSED, 403: FORBIDDEN},
     )
     def get(self, request: Request) -> Response:
-        counts = job_counts(user=caller(request), site=site_asked(request))
-        return conditional_response(request, etag=etag_for("summary", counts), build=lambda: {"counts": counts})
+        user, site = caller(request), site_asked(request)
+        counts = job_counts(user=user, site=site)
+        told = {"counts": counts, "unread": unread_count(user=user, counts=counts, site=site)}
+        return conditional_response(request, etag=etag_for("summary", told), build=lambda: told)

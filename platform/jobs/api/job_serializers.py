@@ -60,6 +60,7 @@ class JobSerializer(serializers.Serializer):
 
 class JobCountsSerializer(serializers.Serializer):
     counts = serializers.DictField(child=serializers.IntegerField(), help_text="How many jobs are in each status.")
+    unread = serializers.IntegerField(help_text="How many results the caller has not read; counted up to 100.")
 
 
 class EventSerializer(serializers.Serializer):

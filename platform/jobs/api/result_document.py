@@ -118,7 +118,7 @@ def _heatmap(heatmap: dict[str, Any], url: Any) -> dict[str, Any]:
 def _pixels(pixels: dict[str, Any] | None, url: Any) -> dict[str, Any] | None:
     if pixels is None:
         return None
-    return {"url": url(pixels["key"]), **{name: pixels[name] for name in pixels if name != "key"}}
+    return {"url": url(pixels["key"]), "voi_table": None, **{name: pixels[name] for name in pixels if name != "key"}}
 
 
 def _segmentation(found: dict[str, Any]) -> dict[str, Any]:

@@ -218,6 +218,15 @@ class WindowSerializer(serializers.Serializer):
     width = serializers.FloatField()
 
 
+class VoiTableSerializer(serializers.Serializer):
+    """The file's own display table at the end of the pixels' file, as a zlib stream: a grey from 0 to 255 for each modality
+    value from `first` on; values before and past it take its ends."""
+
+    first = serializers.IntegerField()
+    entries = serializers.IntegerField()
+    length = serializers.IntegerField(help_text="Bytes of the stream, the last of the file.")
+
+
 class PixelsSerializer(serializers.Serializer):
     """The stored values of a view at full size, and how they are meant to be shown. The file holds the high bytes of all
     values as a zlib stream, then their low bytes; row by row, from the top left."""
@@ -237,6 +246,9 @@ class PixelsSerializer(serializers.Serializer):
     voi_function = serializers.ChoiceField(choices=list(VOI_FUNCTIONS))
     padding = serializers.ListField(
         child=serializers.IntegerField(), help_text="Inclusive range of stored values that are no image; empty without one."
+    )
+    voi_table = VoiTableSerializer(
+        allow_null=True, help_text="Shown in the place of the first window, which covers the range in which it rises."
     )
 
 

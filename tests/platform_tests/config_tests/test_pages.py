@@ -22,7 +22,7 @@ def dist(settings, tmp_path: Path) -> Path:
     """A built front end of a few tiny pages, which say their language only in Spanish."""
     for language, mark in (("en", ""), ("es", ", en español")):
         (tmp_path / language).mkdir()
-        for name in ("login", "index", "upload", "job", "forbidden", "not-found", "server-error", "unavailable"):
+        for name in ("login", "index", "upload", "job", "guide", "forbidden", "not-found", "server-error", "unavailable"):
             (tmp_path / language / f"{name}.html").write_text(f"<!doctype html><title>{name}{mark}</title>")
     settings.FRONTEND_DIST = tmp_path
     return tmp_path
@@ -42,6 +42,14 @@ def test_the_sign_in_page_is_open_and_sets_the_csrf_cookie(client: Client, db, d
     assert response.content == b"<!doctype html><title>login</title>"
     assert response["Content-Type"] == "text/html; charset=utf-8"
     assert "csrftoken" in response.cookies
+
+
+def test_the_guide_is_open_to_all(client: Client, reader, dist) -> None:
+    for _ in ("anonymous", "signed in"):
+        response = client.get("/guide")
+        assert (response.status_code, response.content) == (200, b"<!doctype html><title>guide</title>")
+        assert "default-src 'none'" in response["Content-Security-Policy"]
+        client.force_login(reader)
 
 
 @pytest.mark.parametrize(("address", "title"), list(zip(PAGES, ["index", "upload", "job"], strict=True)))

@@ -97,7 +97,7 @@ def test_readers_see_the_card_of_the_package_behind_a_job(api: APIClient, job: J
 PIXELS: dict[str, Any] = {
     "rows": 100, "columns": 80, "high_length": 12, "low_deflated": False, "value_offset": 0, "bits_stored": 12,
     "slope": 1.0, "intercept": 0.0, "inverted": False, "windows": [{"centre": 2048.0, "width": 4096.0}],
-    "window_source": "file", "voi_function": "LINEAR", "padding": [],
+    "window_source": "file", "voi_function": "LINEAR", "padding": [], "voi_table": None,
 }  # fmt: skip
 
 
@@ -126,6 +126,15 @@ def test_a_viewer_finds_pixels_spacing_and_the_place_of_the_maps(api: APIClient,
     assert api.get(image["pixels"]["url"]).getvalue() == b"packed"
 
 
+def test_a_viewer_is_told_of_the_files_own_display_table_and_older_results_have_none(api: APIClient, job: Job) -> None:
+    payload = viewed(job, window_source="lookup_table", voi_table={"first": -200, "entries": 3000, "length": 2100})
+    del payload["images"][1]["pixels"]["voi_table"]
+    events_apply([event("started", job), event("succeeded", job, result=payload)])
+    first, second, *_ = api.get(f"/api/v1/jobs/{job.pk}/result").json()["images"]
+    assert first["pixels"]["voi_table"] == {"first": -200, "entries": 3000, "length": 2100}
+    assert second["pixels"]["voi_table"] is None
+
+
 def test_a_result_from_before_the_viewer_has_none_of_it(api: APIClient, job: Job) -> None:
     payload = result_payload(job)
     for image in payload["images"]:
@@ -148,6 +157,10 @@ def test_a_result_from_before_the_viewer_has_none_of_it(api: APIClient, job: Job
         {"window_source": "guessed"},
         {"voi_function": "CUBIC"},
         {"padding": [1]},
+        {"voi_table": {"first": 0, "entries": 0, "length": 12}},
+        {"voi_table": {"first": 0, "entries": 65537, "length": 12}},
+        {"voi_table": {"first": "0", "entries": 10, "length": 12}},
+        {"voi_table": {"first": 0, "entries": 10, "length": 0}},
         {"key": "artifacts/another/1/pixels.bin"},
     ],
 )

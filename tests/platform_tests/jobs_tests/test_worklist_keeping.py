@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import AuditEntry, Site, User
@@ -27,6 +29,7 @@ READING, VIEWS, EXPORT = "/api/v1/jobs/reading", "/api/v1/jobs/views", "/api/v1/
 def unread(api: APIClient) -> set[str]:
     marked = {row["id"] for row in api.get("/api/v1/jobs").json()["results"] if row["unread"]}
     assert {row["id"] for row in api.get("/api/v1/jobs?reading=unread").json()["results"]} == marked
+    assert api.get("/api/v1/jobs/summary").json()["unread"] == len(marked)
     return marked
 
 
@@ -48,6 +51,22 @@ def test_a_result_is_unread_until_its_reader_has_opened_it_each_for_oneself(
     assert [row["id"] for row in api.get("/api/v1/jobs?reading=read").json()["results"]] == [str(done.pk)]
     api.put(READING, {"jobs": [str(done.pk)], "read": False})
     assert unread(api) == both
+
+
+def test_the_number_of_unread_results_is_counted_once_a_change_and_no_further_than_a_badge_shows(
+    api: APIClient, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.unread.UNREAD_COUNTED", 2)
+    done = [succeed(make_job()) for _ in range(3)]
+    first = api.get("/api/v1/jobs/summary")
+    assert first.json()["unread"] == 2
+    with CaptureQueriesContext(connection) as again:
+        assert api.get("/api/v1/jobs/summary", headers={"If-None-Match": first["ETag"]}).status_code == 304
+    assert not [query for query in again if "EXISTS" in query["sql"]]
+    api.put(READING, {"jobs": [str(job.pk) for job in done[:2]]})
+    assert api.get("/api/v1/jobs/summary", headers={"If-None-Match": first["ETag"]}).json()["unread"] == 1
+    api.put(READING, {"jobs": [str(done[0].pk)], "read": False})  # as many marks as before
+    assert api.get("/api/v1/jobs/summary").json()["unread"] == 2
 
 
 def test_a_new_person_begins_with_what_comes(

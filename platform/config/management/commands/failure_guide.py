@@ -24,8 +24,10 @@ def failure_guide() -> str:
     lines = [
         "# Failure codes",
         "",
-        "Made from the catalogue by `manage.py failure_guide`; do not edit. Codes are stable, words may change. “Again” says",
-        "whether the same input may succeed later. The same list as JSON: `GET /api/v1/failures`.",
+        "<!-- Made from the catalogue by `manage.py failure_guide`; do not edit. -->",
+        "",
+        "Codes are stable, words may change. “Again” says whether the same input may succeed later. The same list as JSON:",
+        "`GET /api/v1/failures`.",
     ]
     for responsibility, (title, words) in _WHO.items():
         lines += ["", f"## {title}", "", words, "", "| Code | Meaning | What to do | Again |", "|---|---|---|---|"]
