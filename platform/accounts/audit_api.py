@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.audit import audit_csv, audit_visible_to
+from accounts.audit_names import EntryNames, names_of
 from accounts.callers import caller
 from accounts.models import AuditEntry
 from accounts.permissions import CanAdminister
@@ -30,7 +31,8 @@ _FILTERS = [
 
 
 class AuditEntrySerializer(serializers.Serializer):
-    """One change. `actor` null: the platform itself. `detail` depends on the action."""
+    """One change. `actor` null: the platform itself. `subject` is the object's key, `subject_name` what people call it now, null
+    where it has no name; `detail` depends on the action, `detail_names` has the names of what it holds the keys of."""
 
     id = serializers.IntegerField()
     at = serializers.DateTimeField()
@@ -38,7 +40,9 @@ class AuditEntrySerializer(serializers.Serializer):
     site = serializers.CharField(allow_null=True)
     action = serializers.CharField()
     subject = serializers.CharField()
+    subject_name = serializers.CharField(allow_null=True)
     detail = serializers.DictField()
+    detail_names = serializers.DictField(child=serializers.CharField())
 
 
 class AuditPageSerializer(serializers.Serializer):
@@ -53,7 +57,7 @@ class AuditPagination(CursorPagination):
     ordering = ("-at", "-id")
 
 
-def _entry_document(entry: AuditEntry) -> dict[str, Any]:
+def _entry_document(entry: AuditEntry, names: EntryNames) -> dict[str, Any]:
     return {
         "id": entry.pk,
         "at": entry.at.isoformat().replace("+00:00", "Z"),
@@ -61,7 +65,9 @@ def _entry_document(entry: AuditEntry) -> dict[str, Any]:
         "site": entry.site.slug if entry.site else None,
         "action": entry.action,
         "subject": entry.subject,
+        "subject_name": names.subject or None,
         "detail": entry.detail,
+        "detail_names": dict(names.detail),
     }
 
 
@@ -90,7 +96,8 @@ class AuditListView(APIView):
     def get(self, request: Request) -> Response:
         pages = AuditPagination()
         rows = pages.paginate_queryset(_entries(request), request, view=self) or []
-        answer = pages.get_paginated_response([_entry_document(row) for row in rows])
+        documents = [_entry_document(row, names) for row, names in zip(rows, names_of(rows), strict=True)]
+        answer = pages.get_paginated_response(documents)
         answer["Cache-Control"] = "private, no-store"
         return answer
 

@@ -17,10 +17,13 @@ from rest_framework.request import Request
 from accounts.models import ApiToken, User
 from common import clock
 from common.problems import csrf_problem
+from common.statements import FoundByValue
 
 _TOKEN = re.compile(r"ms_[a-z0-9]{8}_[A-Za-z0-9_-]{43}")
 _REALM = 'Bearer realm="MammoServe"'
 _LAST_USED_RESOLUTION = datetime.timedelta(minutes=1)
+#: By hash, with user and site.
+_TOKENS = FoundByValue(lambda given: ApiToken.objects.select_related("user__site").filter(token_hash=given), example="?")
 
 
 def token_new() -> tuple[str, str]:
@@ -45,7 +48,7 @@ class BearerAuthentication(authentication.BaseAuthentication):
         # The hash is looked up through a unique index, so timing tells nothing about how much of a token was right.
         token = None
         if _TOKEN.fullmatch(given):
-            token = ApiToken.objects.select_related("user__site").filter(token_hash=token_hash(given)).first()
+            token = _TOKENS.first(token_hash(given))
         if (
             token is None
             or token.revoked_at is not None

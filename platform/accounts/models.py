@@ -85,8 +85,9 @@ class ApiToken(models.Model):
 
 
 class SiteUsage(models.Model):
-    """Locked by whoever admits a submission to a site with quotas, so that two at once cannot both be the last one allowed. Keeps
-    what is too long to add up each time: the bytes stored, as last measured and added to since."""
+    """Locked by whoever admits a submission to a site with quotas, so that two at once cannot both be the last one allowed, and
+    by whoever looks whether the same study is on its way. Keeps what is too long to add up each time: the bytes stored, as last
+    measured and added to since."""
 
     site = models.OneToOneField(Site, on_delete=models.CASCADE, primary_key=True, related_name="usage")
     storage_bytes = models.PositiveBigIntegerField(default=0)

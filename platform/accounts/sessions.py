@@ -14,8 +14,12 @@ from django.db import connections, router
 
 from accounts.models import User
 from common import clock
+from common.statements import FoundByValue
 
 _SQL = f"SELECT session_data FROM {Session._meta.db_table} WHERE session_key = %s AND expire_date > %s"  # noqa: S608  the name of a table of ours
+
+#: By key, with their site.
+_PEOPLE = FoundByValue(lambda key: User.objects.select_related("site").filter(pk=key), example=-1)
 
 
 class SessionStore(db.SessionStore):
@@ -36,5 +40,5 @@ class PersonBackend(ModelBackend):
     """A person together with their site, which every answer asks about."""
 
     def get_user(self, user_id: int) -> User | None:
-        user = User.objects.select_related("site").filter(pk=user_id).first()
+        user = _PEOPLE.first(user_id)
         return user if user is not None and self.user_can_authenticate(user) else None

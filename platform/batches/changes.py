@@ -9,6 +9,7 @@ import datetime
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.db.models import F
@@ -24,6 +25,8 @@ Deltas = Mapping[uuid.UUID, Counter[str]]
 
 _STATUS_OF_JOB = {status: ItemStatus(status.value.lower()) for status in JobStatus}
 _ENDED = frozenset(set(ItemStatus) - set(LIVE_STATUSES))
+#: Columns of an item that shares the job of an earlier submission no longer.
+UNSHARED: Mapping[str, Any] = MappingProxyType({"job": None, "study": None, "reused": False})
 
 
 def batch_transition(*, batch: Batch, happening: BatchHappening, actor: str, failure_code: str = "") -> bool:
@@ -105,24 +108,34 @@ def item_synchronise(*, item: BatchItem, job: Job) -> None:
     item_moved(item=item, status=_STATUS_OF_JOB[JobStatus(job.status)], failure_code="", failure_detail="")
 
 
+def item_share(*, item: BatchItem, job: Job) -> None:
+    """A locked item takes the locked job of an earlier submission of the same files for its own, and follows it."""
+    status = _STATUS_OF_JOB[JobStatus(job.status)]
+    item_moved(item=item, status=status, study_id=job.study_id, job_id=job.pk, reused=True, tries=0, waits=0)
+
+
 def jobs_followed(jobs: Iterable[Job]) -> int:
     """Items take over what has just become of their jobs, in the ledger's transaction; returns how many changed.
 
     One query where none of the jobs belongs to a batch.
     """
     statuses = {job.pk: _STATUS_OF_JOB[JobStatus(job.status)] for job in jobs}
-    rows = BatchItem.objects.select_for_update().filter(job_id__in=statuses, reused=False).order_by("pk")
+    rows = BatchItem.objects.select_for_update().filter(job_id__in=statuses).order_by("pk")
     moves: dict[ItemStatus, list[uuid.UUID]] = defaultdict(list)
     deltas: dict[uuid.UUID, Counter[str]] = defaultdict(Counter)
-    for pk, batch_id, job_id, status in rows.values_list("pk", "batch_id", "job_id", "status"):
+    for pk, batch_id, job_id, status, reused in rows.values_list("pk", "batch_id", "job_id", "status", "reused"):
         target = statuses[job_id]
+        if reused and target is ItemStatus.CANCELLED:
+            target = ItemStatus.PENDING  # nobody has cancelled the item: it gets a run of its own
         if status != target:
             moves[target].append(pk)
             deltas[batch_id][status] -= 1
             deltas[batch_id][target] += 1
     now = clock.now()
     for target, keys in moves.items():
-        ended_at = now if target in _ENDED else None
-        BatchItem.objects.filter(pk__in=keys).update(status=target, ended_at=ended_at, failure_code="", failure_detail="")
+        fields: dict[str, Any] = {"ended_at": now if target in _ENDED else None}
+        if target is ItemStatus.PENDING:
+            fields |= {**UNSHARED, "not_before": now}
+        BatchItem.objects.filter(pk__in=keys).update(status=target, failure_code="", failure_detail="", **fields)
     counts_add(deltas)
     return sum(map(len, moves.values()))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from django.db import DatabaseError, transaction
 from django.db.models import F
 
-from batches.changes import item_moved, item_quarantine, item_synchronise
+from batches.changes import item_moved, item_quarantine, item_share, item_synchronise
 from batches.models import Batch, BatchItem, Duplicates
 from batches.references import FilesNotHere, ItemFiles, item_open, uploads_by_id
 from batches.states import BatchState, ItemStatus
@@ -24,7 +24,7 @@ from common import clock
 from inference_worker.contract.failures import CodedError
 from inference_worker.contract.queues import ORDER_QUEUES
 from jobs.models import READER_PURPOSES, Job, JobStatus
-from jobs.quotas import quota_check, quota_take
+from jobs.quotas import quota_check, quota_take, site_admission_turn
 from jobs.services import JobNotRetryable, job_retry, job_submit
 from studies.intake import IntakeRefusal, ReceivedStudy, study_receive
 from studies.services import study_create
@@ -38,6 +38,9 @@ TRIES_MAXIMUM = 5
 _PAUSE_FIRST_SECONDS, _PAUSE_MAXIMUM_SECONDS = 1.0, 60.0
 #: No fault of the item's, and nothing the sender could mend: it waits for somebody else.
 _QUOTAS = {"input:quota_queued_jobs", "input:quota_studies_per_day", "input:quota_storage"}
+_ON_THEIR_WAY = (JobStatus.QUEUED, JobStatus.RUNNING)
+#: Of jobs over the same files only the newest are looked at.
+_EARLIER_MAXIMUM = 20
 _WAITS_FOR_OTHERS = frozenset({"model:none_deployed", "model:package_missing", *_QUOTAS})
 
 
@@ -95,16 +98,17 @@ def item_take_in(item_id: uuid.UUID) -> None:
 def _store(item: BatchItem, received: ReceivedStudy, opened: ItemFiles, deployment: Deployment) -> None:
     batch = item.batch
     with transaction.atomic():
+        # Before the item, as everywhere: jobs, then items.
+        earlier = _earlier_job(item, received, deployment)
         locked = BatchItem.objects.select_for_update().get(pk=item.pk)
         if locked.status != ItemStatus.PENDING or locked.job_id is not None:
             return  # cancelled meanwhile, or somebody else was quicker
-        duplicates = Duplicates(item.duplicates or batch.duplicates)
-        earlier = _earlier_job(item, received, deployment, duplicates)
-        if earlier is not None and duplicates is Duplicates.REFUSE:
+        if earlier is not None and _duplicates(item) is Duplicates.REFUSE:
             raise CodedError("input:duplicate_study", f"job {earlier.pk}")
         if earlier is not None:
-            uploads_drop(opened.uploads)
-            item_moved(item=locked, status=ItemStatus.SUCCEEDED, study_id=earlier.study_id, job=earlier, reused=True, tries=0)
+            if earlier.status == JobStatus.SUCCEEDED:  # or they stay, in case somebody cancels the run that is shared
+                uploads_drop(opened.uploads)
+            item_share(item=locked, job=earlier)
             return
         quota_take(site=batch.site, stored_bytes=sum(image.size_bytes for image in received.images))
         uploads_consume(opened.uploads)
@@ -113,20 +117,40 @@ def _store(item: BatchItem, received: ReceivedStudy, opened: ItemFiles, deployme
         item_moved(item=locked, status=ItemStatus.QUEUED, study=study, job=job, tries=0, waits=0)
 
 
-def _earlier_job(item: BatchItem, received: ReceivedStudy, deployment: Deployment, duplicates: Duplicates) -> Job | None:
-    """The newest job over the very same files that has a result: REUSE wants it of the package that serves now."""
+def _duplicates(item: BatchItem) -> Duplicates:
+    return Duplicates(item.duplicates or item.batch.duplicates)
+
+
+def _earlier_job(item: BatchItem, received: ReceivedStudy, deployment: Deployment) -> Job | None:
+    """The newest job over the very same files that has a result, else the first that may get one; locked, so that it stays as
+    it is until the caller has decided. REUSE wants it of the package that serves now, and not behind the item's own place.
+    """
+    duplicates = _duplicates(item)
     if duplicates is Duplicates.RERUN:
         return None
+    site_admission_turn(site=item.batch.site)  # or two that come together would not see each other, and both would run
     jobs = Job.objects.filter(
         study__content_sha256=received.content_sha256,
         study__site_id=item.batch.site_id,
         study__is_sample=False,  # not for a hospital's item, even where it sends the very same files
-        status=JobStatus.SUCCEEDED,
+        status__in=(JobStatus.SUCCEEDED, *_ON_THEIR_WAY),
         purpose__in=READER_PURPOSES,
     )
     if duplicates is Duplicates.REUSE:
         jobs = jobs.filter(deployment_name=deployment.name, package_id=deployment.package_id)
-    return jobs.order_by("-created_at").first()
+    keys = list(jobs.order_by("-created_at").values_list("pk", flat=True)[:_EARLIER_MAXIMUM])
+    found = list(Job.objects.select_for_update().filter(pk__in=keys).order_by("pk")) if keys else []
+    found.sort(key=lambda job: job.created_at)
+    done = [job for job in found if job.status == JobStatus.SUCCEEDED]
+    if done:
+        return done[-1]
+    live = [job for job in found if job.status in _ON_THEIR_WAY]
+    return next((job for job in live if duplicates is Duplicates.REFUSE or _may_be_shared(job, item)), None)
+
+
+def _may_be_shared(job: Job, item: BatchItem) -> bool:
+    """An urgent item does not wait behind a less urgent job."""
+    return job.status == JobStatus.RUNNING or ORDER_QUEUES.index(job.priority) <= item.urgency
 
 
 def _job_again(item: BatchItem) -> None:

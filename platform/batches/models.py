@@ -150,7 +150,7 @@ class BatchItem(models.Model):
     duplicates = models.CharField(max_length=6, choices=Duplicates, blank=True, default="")
     study = models.ForeignKey(Study, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
-    #: The job is of an earlier submission of the same files: nothing here may cancel or repeat it.
+    #: The job is of an earlier submission of the same files, which may still be on its way: nothing here may cancel or repeat it.
     reused = models.BooleanField(default=False)
     failure_code = models.CharField(max_length=64, blank=True, default="")
     failure_detail = models.CharField(max_length=500, blank=True, default="")

@@ -12,9 +12,9 @@ from collections import Counter
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 
-from batches.changes import batch_transition, counts_add
+from batches.changes import UNSHARED, batch_transition, counts_add
 from batches.expansion import items_claim
 from batches.models import Batch, BatchItem, BatchSource, QuarantineState, SourceState
 from batches.references import source_forget, uploads_by_id
@@ -32,6 +32,7 @@ ACTOR = "platform"
 _CLAIM = 8
 _CANCEL_CHUNK = 50
 _PENDING_CHUNK = 1000
+_RUNS = (ItemStatus.QUEUED, ItemStatus.RUNNING)
 _STOPPABLE = (BatchState.OPEN, BatchState.VALIDATING, BatchState.IN_PROGRESS, BatchState.FINALIZING)
 
 
@@ -145,8 +146,9 @@ def _finalize(batch_id: uuid.UUID) -> None:
 
 
 def _archives_drop(batch_id: uuid.UUID) -> None:
-    """Archives no item of which is held: nobody will read them again."""
-    held = BatchItem.objects.filter(batch_id=batch_id, quarantine=QuarantineState.HELD, source__isnull=False)
+    """Archives no item of which is held, or would be read again by a retry: one that failed with a job it shared."""
+    again = Q(quarantine=QuarantineState.HELD) | Q(status=ItemStatus.FAILED, reused=True)
+    held = BatchItem.objects.filter(again, batch_id=batch_id, source__isnull=False)
     sources = BatchSource.objects.filter(batch_id=batch_id, upload__isnull=False).exclude(pk__in=held.values("source_id"))
     for source in sources.select_related("batch__site"):
         with transaction.atomic():
@@ -158,14 +160,18 @@ def _drain(batch_id: uuid.UUID) -> None:
     """A part of what has not ended, ended; the state when nothing is left. Jobs are cancelled one transaction each."""
     batch = Batch.objects.get(pk=batch_id)
     with transaction.atomic():
-        pending = BatchItem.objects.filter(batch_id=batch_id, status=ItemStatus.PENDING)
-        rows = list(pending.select_for_update().order_by("pk").values_list("pk", flat=True)[:_PENDING_CHUNK])
+        # A job that is shared goes on for whom it belongs to.
+        shared = Q(status__in=_RUNS, reused=True)
+        items = BatchItem.objects.filter(Q(status=ItemStatus.PENDING) | shared, batch_id=batch_id)
+        rows = list(items.select_for_update().order_by("pk").values_list("pk", "status")[:_PENDING_CHUNK])
         if rows:
-            BatchItem.objects.filter(pk__in=rows).update(
-                status=ItemStatus.CANCELLED, ended_at=clock.now(), failure_code=batch.failure_code
-            )
-            counts_add({batch_id: Counter({ItemStatus.PENDING: -len(rows), ItemStatus.CANCELLED: len(rows)})})
-    live = BatchItem.objects.filter(batch_id=batch_id, status__in=[ItemStatus.QUEUED, ItemStatus.RUNNING], reused=False)
+            ended = BatchItem.objects.filter(pk__in=[pk for pk, _ in rows])
+            ended.filter(shared).update(**UNSHARED)
+            ended.update(status=ItemStatus.CANCELLED, ended_at=clock.now(), failure_code=batch.failure_code)
+            moved = Counter({ItemStatus.CANCELLED.value: len(rows)})
+            moved.subtract(status for _, status in rows)
+            counts_add({batch_id: moved})
+    live = BatchItem.objects.filter(batch_id=batch_id, status__in=_RUNS, reused=False)
     for pk, job_id in live.order_by("pk").values_list("pk", "job_id")[:_CANCEL_CHUNK]:
         try:
             job_cancel(job_id=job_id, cancelled_by=batch.submitted_by)

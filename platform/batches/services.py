@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from accounts.models import Site, User
 from batches.bulk import rows_insert
-from batches.changes import batch_transition, counts_add
+from batches.changes import UNSHARED, batch_transition, counts_add
 from batches.manifest import ManifestErrors, ManifestPart, ManifestRefusal, manifest_read, part_read
 from batches.models import Batch, BatchItem, BatchSource, QuarantineState
 from batches.references import uploads_by_id, uploads_known
@@ -117,7 +117,9 @@ def batch_retry(*, batch_id: uuid.UUID, statuses: Sequence[str], retried_by: Use
             moved[status] -= 1
         if keys:
             for some in chunks(keys):
-                BatchItem.objects.filter(pk__in=some).update(status=ItemStatus.PENDING, **_AFRESH, not_before=clock.now())
+                rows = BatchItem.objects.filter(pk__in=some)
+                rows.update(status=ItemStatus.PENDING, **_AFRESH, not_before=clock.now())
+                rows.filter(reused=True).update(**UNSHARED)  # the job is not this batch's to retry
             moved[ItemStatus.PENDING] = len(keys)
             counts_add({batch_id: moved})
         batch = Batch.objects.select_for_update().get(pk=batch_id)

@@ -95,6 +95,7 @@ class Job(models.Model):
             models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),
             models.Index(fields=["lease_until"], name="job_running_lease", condition=models.Q(status="RUNNING")),
             models.Index(fields=["site", "status", "purpose"], name="job_of_site_status_purpose"),
+            models.Index(fields=["site", "-updated_at"], name="job_of_site_changed"),
             models.Index(
                 fields=["finished_at"],
                 name="job_not_yet_counted",

@@ -69,14 +69,19 @@ def quota_take(*, site: Site, studies: int = 1, stored_bytes: int = 0) -> None:
     quotas = quotas_of(site)
     if not quotas.any:
         return
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("a quota is taken inside the transaction that uses it")
-    SiteUsage.objects.bulk_create([SiteUsage(site=site)], ignore_conflicts=True)
-    usage = SiteUsage.objects.select_for_update().get(pk=site.pk)
+    usage = site_admission_turn(site=site)
     _check(site, quotas, studies=studies, stored_bytes=stored_bytes, usage=usage)
     if quotas.storage_bytes:
         usage.storage_bytes += stored_bytes
         usage.save()
+
+
+def site_admission_turn(*, site: Site) -> SiteUsage:
+    """Keep others who admit to the site waiting until the caller's transaction ends, and return the site's usage."""
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("admission has its turn inside the transaction that uses it")
+    SiteUsage.objects.bulk_create([SiteUsage(site=site)], ignore_conflicts=True)
+    return SiteUsage.objects.select_for_update().get(pk=site.pk)
 
 
 def _check(site: Site, quotas: Quotas, *, studies: int, stored_bytes: int, usage: SiteUsage | None) -> None:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 
 from accounts.models import Role, Site, User
 from catalog.models import ModelPackage
@@ -139,6 +139,34 @@ def _counted(jobs: QuerySet[Job]) -> QuerySet[Job, Any]:
 def _counts_statement(site_id: uuid.UUID) -> tuple[str, tuple[Any, ...]]:
     """Written once a site: every open worklist asks it again and again."""
     return _counted(Job.objects.filter(purpose__in=READER_PURPOSES, site_id=site_id)).query.sql_with_params()
+
+
+def job_counts_state(*, user: User, site: str = "") -> str | None:
+    """What differs whenever the counts of that many sites may: cheap, where counting a site's jobs takes a millisecond for
+    every few thousand. None while a job of theirs waits or runs, because then the counts themselves are what changes.
+
+    A job whose end has been told changes by a retry alone, which makes it wait; so with none that waits or runs, the moment
+    of the latest change tells everything. Only sample studies are ever removed: whether there is one tells that.
+    """
+    own = user.site is not None and site in ("", user.site.slug)
+    if not own and not sees_every_site(user):
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(*_state_statement(user.site.slug if own and user.site else site))
+        rows = cursor.fetchall()
+    return None if not rows or any(live for *_, live in rows) else repr(rows)
+
+
+@functools.lru_cache(maxsize=1000)
+def _state_statement(site: str) -> tuple[str, tuple[Any, ...]]:
+    """(site, latest change, has a sample, has a job that waits or runs) of each site, or of the one with this slug."""
+    jobs = Job.objects.filter(site=OuterRef("pk"))
+    sites = Site.objects.all() if site == EVERY_SITE else Site.objects.filter(slug=site)
+    latest = jobs.order_by("-updated_at").values("updated_at")[:1]
+    sample = Study.objects.filter(site=OuterRef("pk"), is_sample=True)
+    live = jobs.filter(status__in=(JobStatus.QUEUED, JobStatus.RUNNING), purpose__in=READER_PURPOSES)
+    told = sites.order_by("pk").values_list("pk", Subquery(latest), Exists(sample), Exists(live))
+    return told.query.sql_with_params()
 
 
 def throughput() -> tuple[float, int] | None:

@@ -9,6 +9,7 @@ them, without names of other sites.
 from __future__ import annotations
 
 import datetime
+import json
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, F, Min, Sum
+from django.db.models import Count, Min, Sum, TextField
+from django.db.models.functions import Cast
 
 from accounts.models import Site
 from catalog.models import Deployment
@@ -93,51 +95,108 @@ def _in_service(site: Site | None) -> list[dict[str, Any]]:
     ]
 
 
-_FIGURES = ("succeeded", "failed", "cancelled", "failures", "latency", "waiting", "turnaround", "stages")
+_OUTCOMES = ("succeeded", "failed", "cancelled")
+_SECONDS = ("latency", "waiting", "turnaround")
+#: Jobs are counted within seconds of their end, but for a ledger or a dispatcher that was away.
+_STEPS_REMEMBERED_SECONDS = 600
 
 
 def _finished(site: Site | None, now: datetime.datetime, window: Window) -> dict[str, Any]:
-    """Clinical jobs of the window: step by step, and all together. Remembered for a moment: a week may be thousands of rows."""
+    """Clinical jobs of the window: step by step, and all together. Remembered for a moment, what lies behind for longer."""
     start = window.start(now)
     key = f"operations.finished.{start.isoformat()}.{window.step}.{site.pk if site else 'all'}"
     known: dict[str, Any] | None = cache.get(key)
     if known is None:
-        known = _finished_count(site, start, window)
+        known = _finished_report(start, window, _steps(site, now, start, window))
         cache.set(key, known, window.remembered_seconds)
     return known
 
 
-def _finished_count(site: Site | None, start: datetime.datetime, window: Window) -> dict[str, Any]:
+def _steps(site: Site | None, now: datetime.datetime, start: datetime.datetime, window: Window) -> list[_Step]:
+    key = f"operations.steps.{window.step}.{site.pk if site else 'all'}"
+    patience = datetime.timedelta(seconds=_STEPS_REMEMBERED_SECONDS)
+    until, known = cache.get(key) or (now, {})
+    if until <= now:
+        until, known = now + patience, {}
+    starts = [start + index * window.step for index in range(window.points)]
+    first = next(at for at in starts if at not in known)
+    steps = {**known, **_steps_read(site, [at for at in starts if at >= first], window)}
+    behind = {at: steps[at] for at in starts if at + window.step <= now - patience}
+    cache.set(key, (until, behind), _STEPS_REMEMBERED_SECONDS)
+    return [steps[at] for at in starts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What ended in one step. `seconds`: counts of _SECONDS, in their order."""
+
+    outcomes: tuple[int, ...]
+    failures: dict[str, int]
+    seconds: tuple[list[int], ...]
+    stages: dict[str, list[int]]
+
+
+def _steps_read(site: Site | None, starts: Sequence[datetime.datetime], window: Window) -> dict[datetime.datetime, _Step]:
+    """Steps that follow one another."""
     of_site = {} if site is None else {"site": site}
-    # The columns alone: a row as an object costs more than all that is done with it.
+    rows: Any
     if window.is_recent:
-        found = RecentStatistics.objects.filter(at__gte=start, **of_site).values("at", *_FIGURES)
+        rows, moment = RecentStatistics.objects.filter(at__gte=starts[0], **of_site), "at"
     else:
-        found = HourlyStatistics.objects.filter(hour__gte=start, **of_site).values(*_FIGURES, at=F("hour"))
-    rows: list[dict[str, Any]] = list(found)
-    held: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    stages: dict[str, list[list[int]]] = defaultdict(list)
+        rows, moment = HourlyStatistics.objects.filter(hour__gte=starts[0], **of_site), "hour"
+    # As text, to be read all in one go: a week of a large platform is tens of thousands of short lists.
+    texts = [Cast(name, TextField()) for name in (moment, "failures", "stages", *_SECONDS)]
+    held: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for at, *row in rows.order_by().values_list(*texts, *_OUTCOMES):
+        held[at].append(tuple(row))
+    of_step: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for at, some in held.items():
+        told = datetime.datetime.fromisoformat(at)
+        of_step[int(((told if told.tzinfo else told.replace(tzinfo=datetime.UTC)) - starts[0]) / window.step)] += some
+    return {at: _step(of_step[index]) for index, at in enumerate(starts)}
+
+
+def _step(rows: Sequence[tuple[Any, ...]]) -> _Step:
+    """Rows of failures, stages and _SECONDS as JSON, and _OUTCOMES."""
+    size = 2 + len(_SECONDS)
+    read = json.loads(f"[{','.join('[' + ','.join(row[:size]) + ']' for row in rows)}]")
     failures: dict[str, int] = {}
-    for row in rows:
-        held[int((row["at"] - start) / window.step)].append(row)
-        failures = tallies_add(failures, row["failures"]) if row["failures"] else failures
-        for name, counts in row["stages"].items():
+    stages: dict[str, list[list[int]]] = defaultdict(list)
+    for codes, by_stage, *_ in read:
+        failures = tallies_add(failures, codes) if codes else failures
+        for name, counts in by_stage.items():
             stages[name].append(counts)
+    return _Step(
+        outcomes=tuple(sum(row[size + place] for row in rows) for place in range(len(_OUTCOMES))),
+        failures=failures,
+        seconds=tuple(counts_sum(row[2 + place] for row in read) for place in range(len(_SECONDS))),
+        stages={name: counts_sum(many) for name, many in stages.items()},
+    )
+
+
+def _finished_report(start: datetime.datetime, window: Window, steps: Sequence[_Step]) -> dict[str, Any]:
+    failures: dict[str, int] = {}
+    stages: dict[str, list[list[int]]] = defaultdict(list)
+    for step in steps:
+        failures = tallies_add(failures, step.failures)
+        for name, counts in step.stages.items():
+            stages[name].append(counts)
+    run, wait, total = (_percentiles(counts_sum(many)) for many in zip(*(step.seconds for step in steps), strict=True))
     return {
-        "throughput": [_point(start + index * window.step, held[index]) for index in range(window.points)],
+        "throughput": [_point(start + index * window.step, step) for index, step in enumerate(steps)],
         "failures": [{"code": code, "jobs": n} for code, n in sorted(failures.items(), key=lambda item: (-item[1], item[0]))],
-        "total_seconds": _percentiles(counts_sum(row["turnaround"] for row in rows)),
-        "wait_seconds": _percentiles(counts_sum(row["waiting"] for row in rows)),
-        "run_seconds": _percentiles(counts_sum(row["latency"] for row in rows)),
+        "total_seconds": total,
+        "wait_seconds": wait,
+        "run_seconds": run,
         "stages": [{"stage": name, **_percentiles(counts_sum(counts))} for name, counts in sorted(stages.items())],
     }
 
 
-def _point(at: datetime.datetime, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    turnaround = counts_sum(row["turnaround"] for row in rows)
+def _point(at: datetime.datetime, step: _Step) -> dict[str, Any]:
+    turnaround = step.seconds[_SECONDS.index("turnaround")]
     return {
         "at": at.isoformat(),
-        **{name: sum(row[name] for row in rows) for name in ("succeeded", "failed", "cancelled")},
+        **dict(zip(_OUTCOMES, step.outcomes, strict=True)),
         "total_p50": seconds_percentile(turnaround, 50),
         "total_p95": seconds_percentile(turnaround, 95),
     }

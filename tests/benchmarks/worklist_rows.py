@@ -67,7 +67,8 @@ def fill(count: int) -> None:
         Job.objects.bulk_create(jobs, batch_size=500)
         for job in jobs:
             job.created_at = moments[job.pk]
-        Job.objects.bulk_update(jobs, ["created_at"], batch_size=500)
+            job.updated_at = moments[job.pk] + datetime.timedelta(seconds=3)
+        Job.objects.bulk_update(jobs, ["created_at", "updated_at"], batch_size=500)
         Result.objects.bulk_create(results, batch_size=500)
         JobReading.objects.bulk_create(readings, batch_size=500)
         User.objects.filter(pk__in=[user.pk for user in users]).update(results_read_until=now - datetime.timedelta(days=31))

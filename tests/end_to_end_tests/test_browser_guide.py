@@ -8,10 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.end_to_end_tests.browsing import STEP_LIMIT_MS, Watched
 from tests.end_to_end_tests.stack import Stack
-from tests.end_to_end_tests.test_browser import STEP_LIMIT_MS, Watched, browser
-
-__all__ = ["browser"]  # the fixture
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 

@@ -10,12 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from model_registry.phantom import PhantomView
+from tests.end_to_end_tests.browsing import STEP_LIMIT_MS, Watched
 from tests.end_to_end_tests.gallery import Person, session_open
 from tests.end_to_end_tests.page_tour import platform_administrator
 from tests.end_to_end_tests.stack import Stack
-from tests.end_to_end_tests.test_browser import STEP_LIMIT_MS, Watched, browser
-
-__all__ = ["browser"]  # the fixture
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -33,11 +31,9 @@ def person(stack: Stack, phantom: list[PhantomView]) -> Person:
 @pytest.fixture
 def page(browser: Browser, stack: Stack, person: Person) -> Iterator[Page]:
     context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, locale="en")
-    expect.set_options(timeout=STEP_LIMIT_MS)
     session_open(context, person)
     watched = Watched(context, stack)
     yield watched.page
-    expect.set_options(timeout=5_000)  # Playwright's own, for the modules after this one
     context.close()
     assert (watched.complaints, watched.foreign) == ([], [])
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { auditDetail } from '@/components/audit-detail.js';
+import { auditDetail, auditSubject } from '@/components/audit-detail.js';
 import { deliveryNode } from '@/components/delivery-log.js';
 import { operationsReport, turnaroundSummary } from '@/components/operations-report.js';
 import { dataTable } from '@/components/registry-page.js';
@@ -272,6 +272,23 @@ it('tells a change in the audit by what differs', () => {
     }),
   );
   expect(words).toBe('role reader → submitter');
+});
+
+it('calls the objects of the audit by their names and keeps their keys', () => {
+  const key = '0f6a2c1e-1111-4222-8333-444455556666';
+  const told = (entry) => auditSubject({ subject_name: null, ...entry });
+  const person = told({ action: 'user.change', subject: '12', subject_name: 'dr.ruiz' });
+  expect([person.tagName, person.textContent, person.title]).toEqual(['SPAN', 'dr.ruiz', '12']);
+  const job = told({ action: 'job.replay', subject: key, subject_name: 'ACC-77' });
+  expect([job.textContent, job.getAttribute('href'), job.title]).toEqual(['ACC-77', `/jobs/${key}`, key]);
+  const site = told({ action: 'job.export', subject: key, subject_name: 'north' });
+  expect([site.tagName, site.textContent]).toEqual(['SPAN', 'north']);
+  expect(told({ action: 'webhook.test', subject: key }).textContent).toBe(key.slice(0, 8));
+  expect(told({ action: 'alert.acknowledge', subject: 'queue_wait' })).toBe('queue_wait');
+  const digest = `sha256:${'a'.repeat(64)}`;
+  const moved = auditDetail({ user: 12, to: digest }, { user: 'dr.ruiz', to: 'dog-fpn-film 1.0.0' });
+  expect(plain(moved)).toBe('user dr.ruiz · to dog-fpn-film 1.0.0');
+  expect(moved.querySelector('a').title).toBe(digest);
 });
 
 it('knows the way to a webhook and to a password of one’s own', () => {

@@ -9,12 +9,16 @@ const digest = /^sha256:[0-9a-f]{64}$/;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const packages = new Set(['from', 'to', 'package', 'candidate']);
 
-function valueNode(name, value) {
+/** What people call an object, its key where nobody calls it anything; the key stays at hand. */
+const nameNode = (key, name) => name ?? h('code', {}, digest.test(key) ? digestShort(key) : key.slice(0, 8));
+
+function valueNode(name, value, called) {
   if (digest.test(value)) {
-    const code = h('code', { title: value }, digestShort(value));
-    return packages.has(name) ? h('a', { href: modelPath(value) }, code) : code;
+    const href = packages.has(name) ? modelPath(value) : null;
+    return h(href ? 'a' : 'span', { href, title: value }, nameNode(value, called));
   }
-  if (uuid.test(value)) return h('code', { title: value }, value.slice(0, 8));
+  if (called) return h('span', { title: String(value) }, called);
+  if (uuid.test(value)) return h('span', { title: value }, nameNode(value));
   if (Array.isArray(value)) return value.length ? value.join(', ') : t('common.none');
   if (value !== null && typeof value === 'object') {
     const inner = Object.entries(value).map(([key, one], index) => [
@@ -42,7 +46,8 @@ function changesTold(detail) {
   return { ...others, ...Object.fromEntries(changes) };
 }
 
-export function auditDetail(detail) {
+/** `names`: by fact, what people call the object whose key it holds. */
+export function auditDetail(detail, names = {}) {
   const facts = Object.entries(changesTold(detail)).filter(
     ([name, value]) => name !== 'reason' && value !== null && value !== '' && !unmoved(detail, name),
   );
@@ -56,14 +61,24 @@ export function auditDetail(detail) {
       h(
         'p',
         {},
-        facts.map(([name, value], index) => [index > 0 && ' · ', fieldWords(name), ' ', valueNode(name, value)]),
+        facts.map(([name, value], index) => [
+          index > 0 && ' · ',
+          fieldWords(name),
+          ' ',
+          valueNode(name, value, names[name]),
+        ]),
       ),
   );
 }
 
-export const auditSubject = (subject) =>
-  digest.test(subject)
-    ? h('a', { href: modelPath(subject), title: subject }, h('code', {}, digestShort(subject)))
-    : uuid.test(subject)
-      ? h('code', { title: subject }, subject.slice(0, 8))
-      : subject;
+/** Where an object has a page of its own that stays, by the area of the action. */
+const pages = { job: '/jobs/', batch: '/batches/' };
+
+export function auditSubject({ action, subject, subject_name: name }) {
+  if (digest.test(subject)) return h('a', { href: modelPath(subject), title: subject }, nameNode(subject, name));
+  const key = uuid.test(subject);
+  if (!key && !name) return subject;
+  const page = key && action !== 'job.export' && pages[action.split('.')[0]];
+  const href = page ? `${page}${subject}` : null;
+  return h(href ? 'a' : 'span', { href, title: subject }, nameNode(subject, name));
+}

@@ -79,8 +79,8 @@ function show(page) {
                 h('time', { datetime: at, title: at }, dateTime(at)),
                 entry.actor ?? h('em', {}, t('registry.platform')),
                 badge('quiet', null, actionWords(entry.action)),
-                auditSubject(entry.subject),
-                auditDetail(entry.detail),
+                auditSubject(entry),
+                auditDetail(entry.detail, entry.detail_names),
               ];
             }),
           }),

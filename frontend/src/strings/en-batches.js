@@ -80,7 +80,7 @@ export const enBatches = {
     itemPages: 'Pages of items',
     columns: { item: 'Item', status: 'Status', study: 'Study', why: 'Result or reason', ended: 'Ended' },
     open: 'Open the result',
-    reused: 'Result of an earlier submission of the same images',
+    reused: 'Run of an earlier submission of the same images',
     quarantined: { one: '{n} item is kept aside', other: '{n} items are kept aside' },
     toQuarantine: 'Look at them',
     clear: 'Show all items',

@@ -81,7 +81,7 @@ export const esBatches = {
     itemPages: 'Páginas de elementos',
     columns: { item: 'Elemento', status: 'Estado', study: 'Estudio', why: 'Resultado o motivo', ended: 'Terminado' },
     open: 'Abrir el resultado',
-    reused: 'Resultado de un envío anterior de las mismas imágenes',
+    reused: 'Ejecución de un envío anterior de las mismas imágenes',
     quarantined: { one: '{n} elemento está apartado', other: '{n} elementos están apartados' },
     toQuarantine: 'Revisarlos',
     clear: 'Mostrar todos los elementos',

@@ -60,7 +60,7 @@ class ManifestSerializer(ManifestPartSerializer):
     duplicates = serializers.ChoiceField(
         choices=Duplicates.choices,
         default=Duplicates.REUSE.value,
-        help_text="A study whose very files the site has sent before: reuse its result, rerun it, or refuse it.",
+        help_text="A study whose very files the site has sent before: reuse its result or share its run, rerun it, or refuse it.",
     )
 
 

@@ -31,8 +31,16 @@ from jobs.listing import DEFAULT_SORT, SORTS, BadKey, Sort, Statement, Told, key
 from jobs.models import Job, JobStatus
 from jobs.positions import queue_state
 from jobs.reading import unread_by
-from jobs.selectors import eta_seconds, job_counts, jobs_listed, jobs_visible_to, queue_positions, suspicion_side
-from jobs.unread import unread_count
+from jobs.selectors import (
+    eta_seconds,
+    job_counts,
+    job_counts_state,
+    jobs_listed,
+    jobs_visible_to,
+    queue_positions,
+    suspicion_side,
+)
+from jobs.unread import marks_state, unread_count
 
 REFUSED = OpenApiResponse(ProblemSerializer, description="A filter is not valid (input:invalid_field).")
 FORBIDDEN = OpenApiResponse(ProblemSerializer, description="Other sites are for platform administrators.")
@@ -248,6 +256,14 @@ class JobCountsView(APIView):
     )
     def get(self, request: Request) -> Response:
         user, site = caller(request), site_asked(request)
-        counts = job_counts(user=user, site=site)
-        told = {"counts": counts, "unread": unread_count(user=user, counts=counts, site=site)}
-        return conditional_response(request, etag=etag_for("summary", told), build=lambda: told)
+        state = job_counts_state(user=user, site=site)
+        counts = None if state else job_counts(user=user, site=site)
+        rests_on = (state, counts and tuple(counts.items()), marks_state(user=user))
+
+        def build() -> Any:
+            return {
+                "counts": counts or job_counts(user=user, site=site),
+                "unread": unread_count(user=user, site=site, rests_on=rests_on),
+            }
+
+        return conditional_response(request, etag=etag_for("summary", site, rests_on), build=build)

@@ -44,7 +44,9 @@ def test_an_administrator_reads_the_own_site_and_the_platform_newest_first(
         "site": "north",
         "action": "deployment.activate",
         "subject": "first",
+        "subject_name": None,
         "detail": {"reason": "because of tests"},
+        "detail_names": {},
     }
 
 
@@ -87,7 +89,7 @@ def test_the_export_is_whole_filtered_and_runs_no_formula(admin_api: APIClient, 
     answer = admin_api.get(f"{LIST}/export")
     rows = list(csv.reader(io.StringIO(answer.getvalue().decode())))
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert rows[0] == ["id", "at", "actor", "site", "action", "subject", "detail"]
+    assert rows[0] == ["id", "at", "actor", "site", "action", "subject", "detail", "subject_name"]
     assert [row[5] for row in rows[1:]] == ["plain", '\'=HYPERLINK("x")']
     assert rows[1][6] == '{"size": 3}'
     only = admin_api.get(f"{LIST}/export", {"action": "package.upload"})

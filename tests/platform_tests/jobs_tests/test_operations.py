@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import Site, User
@@ -84,6 +86,43 @@ def test_a_window_ends_with_the_step_that_is_running(
     moving_clock.advance(step_seconds * points)
     cache.clear()
     assert operator.get("/api/v1/operations", {"window": window}).json()["total_seconds"]["jobs"] == 0
+
+
+@pytest.mark.parametrize("window", ["24h", "7d"])
+def test_steps_that_lie_behind_are_read_once_in_a_while(
+    operator: APIClient, make_job: Callable[..., Job], moving_clock: Clock, window: str
+) -> None:
+    for _ in range(2):
+        succeed(make_job())
+        events_apply([event("failed", make_job(), failure_code="input:pixel_data_corrupt")])
+        finished_count()
+        moving_clock.advance(7 * 3600)
+
+    def report() -> tuple[dict[str, Any], list[str]]:
+        """What somebody sees who comes 200 seconds later, when nobody remembers the whole report any more."""
+        moving_clock.advance(200)
+        kept = [key for key in cache._cache if "operations.steps" in key]  # type: ignore[attr-defined]
+        steps = {key: cache.get(key.split(":", 2)[2]) for key in kept}
+        cache.clear()
+        for key, value in steps.items():
+            cache.set(key.split(":", 2)[2], value)
+        with CaptureQueriesContext(connection) as queries:
+            body = operator.get("/api/v1/operations", {"window": window}).json()
+        return body, [query["sql"] for query in queries if "monitoring_hourlystatistics" in query["sql"]]
+
+    first, _ = report()
+    again, asked = report()
+    for body in (first, again):
+        assert (body["total_seconds"]["jobs"], body["stages"][0]["jobs"]) == (2, 2)
+        assert body["failures"] == [{"code": "input:pixel_data_corrupt", "jobs": 2}]
+        assert [step["succeeded"] for step in body["throughput"] if step["succeeded"]] == [1, 1]
+    assert len(asked) == 1
+    HourlyStatistics.objects.update(succeeded=5)  # counted late
+    soon, _ = report()
+    assert [step["succeeded"] for step in soon["throughput"] if step["succeeded"]] == [1, 1]
+    for _ in range(2):
+        late, _ = report()
+    assert [step["succeeded"] for step in late["throughput"] if step["succeeded"]] == [5, 5]
 
 
 def test_an_unknown_window_is_refused(operator: APIClient) -> None:

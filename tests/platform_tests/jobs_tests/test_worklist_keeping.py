@@ -62,7 +62,7 @@ def test_the_number_of_unread_results_is_counted_once_a_change_and_no_further_th
     assert first.json()["unread"] == 2
     with CaptureQueriesContext(connection) as again:
         assert api.get("/api/v1/jobs/summary", headers={"If-None-Match": first["ETag"]}).status_code == 304
-    assert not [query for query in again if "EXISTS" in query["sql"]]
+    assert not [query for query in again if "EXISTS" in query["sql"] and "jobs_jobreading" in query["sql"]]
     api.put(READING, {"jobs": [str(job.pk) for job in done[:2]]})
     assert api.get("/api/v1/jobs/summary", headers={"If-None-Match": first["ETag"]}).json()["unread"] == 1
     api.put(READING, {"jobs": [str(done[0].pk)], "read": False})  # as many marks as before
