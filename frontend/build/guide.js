@@ -73,16 +73,20 @@ function headingsPrepare(tokens, { id }) {
 function tablesPrepare(tokens, { id: part }) {
   const codes = [];
   let columns = [];
+  let heading = '';
   let row = null;
   let column = 0;
   tokens.forEach((token, at) => {
+    if (token.type === 'heading_open') heading = textOf(tokens[at + 1]);
     if (token.type === 'table_open') columns = [];
     if (token.type === 'tr_open') [row, column] = [token, 0];
     if (token.type === 'th_open') {
       columns.push(textOf(tokens[at + 1]));
-      token.attrSet('scope', 'col');
+      if (columns.at(-1)) token.attrSet('scope', 'col');
+      else token.tag = 'td'; // a column without a name has no header to be read out
     }
-    if (token.type === 'thead_close') token.meta = { columns };
+    if (token.type === 'th_close' && !columns.at(-1)) token.tag = 'td';
+    if (token.type === 'thead_close') token.meta = { name: `${heading}: ${columns.filter(Boolean).join(', ')}` };
     if (token.type !== 'td_open') return;
     token.attrSet('data-label', columns[column]);
     column += 1;
@@ -123,9 +127,8 @@ function markdownCreate() {
     `${self.renderToken(tokens, at, options)}<a href="#${tokens[at].attrGet('id')}">`;
   rules.heading_close = (tokens, at, options, env, self) => `</a>${self.renderToken(tokens, at, options)}`;
   rules.table_open = (tokens, at) => {
-    const { columns } = tokens.slice(at).find(({ type }) => type === 'thead_close').meta;
-    const name = escapeHtml(columns.filter(Boolean).join(', '));
-    return `<div class="data-table data-table--cards" tabindex="0" role="region" aria-label="${name}"><table>\n`;
+    const { name } = tokens.slice(at).find(({ type }) => type === 'thead_close').meta;
+    return `<div class="data-table data-table--cards" tabindex="0" role="region" aria-label="${escapeHtml(name)}"><table>\n`;
   };
   rules.table_close = () => '</table></div>\n';
   rules.code_inline = (tokens, at, options, env) => {

@@ -72,7 +72,11 @@ describe('the page', () => {
     const row = page.getElementById('input-not_mammography');
     expect([...row.children].map((cell) => cell.dataset.label)).toEqual(['Code', 'Meaning', 'What to do', 'Again']);
     const region = row.closest('[role=region]');
-    expect([region.tabIndex, region.getAttribute('aria-label')]).toEqual([0, 'Code, Meaning, What to do, Again']);
+    const name = 'input: the sender must act: Code, Meaning, What to do, Again';
+    expect([region.tabIndex, region.getAttribute('aria-label')]).toEqual([0, name]);
+    const names = [...page.querySelectorAll('[role=region]')].map((one) => one.getAttribute('aria-label'));
+    expect(names).toEqual([...new Set(names)]);
+    for (const head of page.querySelectorAll('th')) expect(head.textContent).not.toBe('');
   });
 
   it('refuses a text whose heading is gone, and takes comments for what they are', () => {
