@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 
 from django.db import DatabaseError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from batches.changes import item_moved, item_quarantine, item_share, item_synchronise
 from batches.models import Batch, BatchItem, Duplicates
@@ -129,13 +129,7 @@ def _earlier_job(item: BatchItem, received: ReceivedStudy, deployment: Deploymen
     if duplicates is Duplicates.RERUN:
         return None
     site_admission_turn(site=item.batch.site)  # or two that come together would not see each other, and both would run
-    jobs = Job.objects.filter(
-        study__content_sha256=received.content_sha256,
-        study__site_id=item.batch.site_id,
-        study__is_sample=False,  # not for a hospital's item, even where it sends the very same files
-        status__in=(JobStatus.SUCCEEDED, *_ON_THEIR_WAY),
-        purpose__in=READER_PURPOSES,
-    )
+    jobs = earlier_jobs(content_sha256=received.content_sha256, site_id=item.batch.site_id)
     if duplicates is Duplicates.REUSE:
         jobs = jobs.filter(deployment_name=deployment.name, package_id=deployment.package_id)
     keys = list(jobs.order_by("-created_at").values_list("pk", flat=True)[:_EARLIER_MAXIMUM])
@@ -146,6 +140,17 @@ def _earlier_job(item: BatchItem, received: ReceivedStudy, deployment: Deploymen
         return done[-1]
     live = [job for job in found if job.status in _ON_THEIR_WAY]
     return next((job for job in live if duplicates is Duplicates.REFUSE or _may_be_shared(job, item)), None)
+
+
+def earlier_jobs(*, content_sha256: str, site_id: uuid.UUID) -> QuerySet[Job]:
+    """The site's jobs over the very same files that have a result or may get one."""
+    return Job.objects.filter(
+        study__content_sha256=content_sha256,
+        study__site_id=site_id,
+        study__is_sample=False,  # not for a hospital's item, even where it sends the very same files
+        status__in=(JobStatus.SUCCEEDED, *_ON_THEIR_WAY),
+        purpose__in=READER_PURPOSES,
+    )
 
 
 def _may_be_shared(job: Job, item: BatchItem) -> bool:

@@ -127,6 +127,7 @@ def _progress(batch_id: uuid.UUID) -> None:
 def _finalize(batch_id: uuid.UUID) -> None:
     """Count once more, let go of archives that are used up, and complete. Counts that were wrong are mended and reported."""
     _archives_drop(batch_id)
+    _shared_drop(batch_id)
     with transaction.atomic():
         batch = Batch.objects.select_for_update().get(pk=batch_id)
         counted = Counter(
@@ -154,6 +155,16 @@ def _archives_drop(batch_id: uuid.UUID) -> None:
         with transaction.atomic():
             uploads_drop(uploads_by_id(site=source.batch.site, ids=[str(source.upload)]))
         source_forget(source.pk)
+
+
+def _shared_drop(batch_id: uuid.UUID) -> None:
+    """Uploads of items whose shared job has brought its result: they were kept in case it would not."""
+    done = BatchItem.objects.filter(batch_id=batch_id, status=ItemStatus.SUCCEEDED, reused=True)
+    ids = [upload_id for uploads in done.values_list("uploads", flat=True) for upload_id in uploads]
+    site = Batch.objects.select_related("site").get(pk=batch_id).site
+    for start in range(0, len(ids), _PENDING_CHUNK):
+        with transaction.atomic():
+            uploads_drop(uploads_by_id(site=site, ids=ids[start : start + _PENDING_CHUNK]))
 
 
 def _drain(batch_id: uuid.UUID) -> None:

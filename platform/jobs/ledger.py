@@ -14,6 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
@@ -28,6 +29,7 @@ from inference_worker.contract.wire import ContractViolation
 from jobs.changes import JobChanges
 from jobs.heartbeats import heartbeats_apply
 from jobs.hot_swap import refusal_note
+from jobs.leftovers import leftovers_remove
 from jobs.models import Job, JobEvent, JobStatus
 from jobs.policy import WORKER_REFUSALS, attempt_failed
 from jobs.results import result_columns
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 _EVENT_ID_MAXIMUM = 48  # leaves room for the suffix of an implied start
 #: One event that the database, or the way to it, will never take: a lone surrogate, a moment before the first year.
 _REFUSALS = (DatabaseError, ValueError, OverflowError)
+#: Its worker writes no more.
+_ENDS = frozenset({EventKind.SUCCEEDED, EventKind.FAILED, EventKind.ABANDONED})
 #: What a message may hold besides reports about jobs.
 _Other = WorkerHeartbeat | CheckEvent
 _CODE = re.compile(r"(input|model|system):[a-z_]{1,50}")
@@ -155,11 +159,14 @@ def _job_reports_apply(reports: list[_Report], changes: JobChanges, counts: Coun
     wanted = {report.job_id for report in reports}
     jobs = {job.pk: job for job in Job.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}
     known = set(JobEvent.objects.filter(event_id__in={report.event_id for report in reports}).values_list("event_id", flat=True))
+    gone: list[uuid.UUID] = []
     for report in reports:
         job = jobs.get(report.job_id)
         if job is None:
             counts["unknown_job"] += 1
             logger.warning("ledger: event for a job that is not here", extra={"job_id": str(report.job_id)})
+            if report.event.kind in _ENDS:
+                gone.append(report.job_id)
             continue
         if report.event_id in known:
             counts[Verdict.REPEATED] += 1
@@ -171,6 +178,8 @@ def _job_reports_apply(reports: list[_Report], changes: JobChanges, counts: Coun
             changes.attempt_in_vain(job_id=str(job.pk), attempt=report.event.attempt)
         if verdict is Verdict.REFUSED:
             logger.warning("ledger: %s does not apply to a %s job", report.event.kind, job.status, extra={"job_id": str(job.pk)})
+    if gone:
+        transaction.on_commit(partial(leftovers_remove, gone))
 
 
 def _works_in_vain(report: _Report, job: Job, verdict: Verdict) -> bool:

@@ -37,6 +37,10 @@ class Sort:
     rising: bool = False
     scored_first: bool = False
 
+    @property
+    def is_by_age(self) -> bool:
+        return self.columns == _BY_AGE
+
     def key_of(self, job: Job) -> Key:
         return tuple(getattr(job, column) for column in self.columns)
 

@@ -46,6 +46,10 @@ class JobPurpose(models.TextChoices):
 READER_PURPOSES = (JobPurpose.CLINICAL, JobPurpose.RERUN)
 
 
+#: Always holds. Without a parameter, because SQLite takes an index with a condition only for the same words.
+EVERY_JOB = models.Q(revision__gte=models.F("revision"))
+
+
 class Job(models.Model):
     """One inference over one study with one pinned package. `attempt` fences every write a worker causes."""
 
@@ -87,9 +91,10 @@ class Job(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["site", "-created_at", "id"], name="job_of_site_newest"),
-            # The orders of jobs.listing. None without the site: it would tempt the planner to look for a small site's few jobs
-            # among everybody's.
+            # The orders of jobs.listing. Without the site only by age, and only for lists of every site, which say EVERY_JOB: it
+            # would tempt the planner to look for one site's jobs among everybody's.
+            models.Index(fields=["-created_at", "-id"], name="job_newest", condition=EVERY_JOB),
+            models.Index(fields=["site", "-created_at", "-id"], name="job_of_site_newest"),
             models.Index(fields=["site", "-suspicion_rank", "-created_at", "-id"], name="job_of_site_suspicion"),
             models.Index(fields=["site", "-priority", "-created_at", "-id"], name="job_of_site_priority"),
             models.Index(fields=["status", "priority", "queued_at"], name="job_queue_order"),

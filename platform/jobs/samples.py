@@ -6,7 +6,6 @@ counts clinical work leaves it out by `Study.is_sample`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from uuid import UUID
 
@@ -14,16 +13,13 @@ from django.db import transaction
 
 from accounts.audit import audit_record
 from accounts.models import Site, User
-from common.object_store import object_store
-from inference_worker.contract.failures import CodedError
 from inference_worker.contract.queues import Priority
+from jobs.leftovers import artifacts_remove
 from jobs.models import TERMINAL_STATUSES, Job, JobStatus
 from jobs.services import job_cancel
 from jobs.submission import study_submit
 from studies.models import Study
 from studies.sample import EXTERNAL_ID, sample_files
-
-logger = logging.getLogger(__name__)
 
 _USEFUL = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED)
 
@@ -93,15 +89,5 @@ def samples_remove(*, site: Site, removed_by: User) -> int:
         for study in studies:
             audit_record(actor=removed_by, action="sample_study.delete", subject=str(study.pk), site=site, jobs=len(removed))
             study.delete()
-        transaction.on_commit(lambda: _artifacts_remove(site, removed))
+        transaction.on_commit(lambda: artifacts_remove(site_id=site.pk, job_ids=removed))
     return len(studies)
-
-
-def _artifacts_remove(site: Site, jobs: list[UUID]) -> None:
-    """Best effort: what cannot be removed now is a few pictures that no row names and nobody is served."""
-    for pk in jobs:
-        try:
-            for key in object_store().list_keys(f"sites/{site.pk}/jobs/{pk}"):
-                object_store().delete(key)
-        except CodedError as error:
-            logger.warning("sample: pictures are left behind: %s", error.code, extra={"job_id": str(pk)})

@@ -49,7 +49,9 @@ class Study(models.Model):
             models.Index(fields=["site", "-created_at", "id"], name="study_of_site_newest"),
             # The reference first: the list of jobs asks for it through a join that does not name the study's site.
             models.Index(fields=["external_id", "site"], name="study_external_id"),
-            models.Index(fields=["content_sha256", "site"], name="study_content", condition=~models.Q(content_sha256="")),
+            # Whole, because SQLite cannot tell that a digest or pseudonym it is given is not the empty one.
+            models.Index(fields=["content_sha256", "site"], name="study_content"),
+            models.Index(fields=["patient_pseudonym", "site", "-created_at"], name="study_of_patient"),
             models.Index(fields=["site"], name="study_sample", condition=models.Q(is_sample=True)),
         ]
 

@@ -28,16 +28,18 @@ from jobs.api.documents import job_document
 from jobs.api.job_serializers import JobCountsSerializer, JobSerializer
 from jobs.api.serializers import ProblemSerializer
 from jobs.listing import DEFAULT_SORT, SORTS, BadKey, Sort, Statement, Told, key_read, key_written, statements_of, told_read
-from jobs.models import Job, JobStatus
+from jobs.models import EVERY_JOB, Job, JobStatus
 from jobs.positions import queue_state
 from jobs.reading import unread_by
 from jobs.selectors import (
+    EVERY_SITE,
     eta_seconds,
     job_counts,
     job_counts_state,
     jobs_listed,
     jobs_visible_to,
     queue_positions,
+    sees_every_site,
     suspicion_side,
 )
 from jobs.unread import marks_state, unread_count
@@ -229,12 +231,15 @@ class JobListView(GenericAPIView):
 
     def _plan(self, request: Request) -> _Plan:
         user, asked = caller(request), request.META.get("QUERY_STRING", "")
-        # The statement holds thresholds for `side`, and a site's key for `site`: both may be others tomorrow.
-        lasting = "side=" not in asked and "site=" not in asked and len(asked) <= _CURSOR_MAXIMUM
-        key = (user.pk, user.site_id, user.results_read_until, asked)
+        # The statement holds thresholds for `side`, and a site's key for a named one: both may be others tomorrow.
+        named = "site=" in asked and site_asked(request) != EVERY_SITE
+        lasting = "side=" not in asked and not named and len(asked) <= _CURSOR_MAXIMUM
+        key = (user.pk, user.site_id, sees_every_site(user), user.results_read_until, asked)
         plan = _plans.get(key) if lasting else None
         if plan is None:
             jobs = self.filter_queryset(jobs_listed(user=user, site=site_asked(request)))
+            if site_asked(request) == EVERY_SITE and sort_asked(request).is_by_age:
+                jobs = jobs.filter(EVERY_JOB)  # which has an index in that order
             pages: Any = self.paginator
             plan = pages.plan_make(jobs, request)
             if lasting:

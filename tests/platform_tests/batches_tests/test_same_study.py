@@ -18,6 +18,7 @@ from jobs.services import job_cancel, job_retry
 from tests.platform_tests.batches_tests.conftest import counted
 from tests.platform_tests.batches_tests.test_batches import create, lines_of
 from tests.platform_tests.jobs_tests.factories import event
+from transfers.models import Upload, UploadState
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("deployment", "redis_broker")]
 
@@ -51,6 +52,7 @@ def test_one_run_serves_the_same_study_twice_in_a_batch_and_in_another(api, send
 
     events_apply([event("started", job)])
     assert counted(first["id"]) == {"running": 2}
+    assert Upload.objects.filter(state=UploadState.FINISHED).count() == 2  # in case the shared run is cancelled
     events_apply([event("succeeded", job)])
     turn()
     for batch, number in ((first, 2), (second, 1)):
@@ -58,6 +60,7 @@ def test_one_run_serves_the_same_study_twice_in_a_batch_and_in_another(api, send
         assert api.get(batch["url"]).json()["state"] == "completed"
         assert all(line["result"]["study"]["suspicion"] == 0.75 for line in lines_of(api, batch["id"]))
     assert Job.objects.count() == 1
+    assert not Upload.objects.filter(state=UploadState.FINISHED).exists()
 
 
 def test_rerun_runs_and_refuse_refuses_what_is_on_its_way(api, send) -> None:

@@ -31,9 +31,9 @@ def test_the_object_is_the_querysets_with_what_it_belongs_to_in_one_query(submit
             told = _values(found), _values(found.user), _values(found.user.site)
         assert len(queries) == 1
         owner = User.objects.get(pk=submitter.pk)
-        assert told == (_values(expected), _values(owner), _values(Site.objects.get(pk=submitter.site_id)))
-    found.name = "another"
-    found.save()
+        assert told == (_values(expected), _values(owner), _values(Site.objects.get(slug="north")))
+    expected.name = "another"
+    expected.save()
     changed = TOKENS.first(expected.token_hash)
     assert changed is not None
     assert changed.name == "another"

@@ -134,6 +134,32 @@ def test_removing_leaves_nothing_but_the_audit(
     assert api.post(ADDRESS).status_code == 202
 
 
+@pytest.mark.parametrize("end", ["succeeded", "failed", "abandoned"])
+def test_what_a_worker_writes_after_the_removal_goes_with_its_last_report(
+    api: APIClient,
+    sample: Job,
+    store: ObjectStore,
+    make_job: Callable[..., Job],
+    django_capture_on_commit_callbacks: Any,
+    end: str,
+) -> None:
+    kept = succeed(make_job())
+    events_apply([event("started", sample)])
+    late = event(end, sample)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert api.delete(ADDRESS).status_code == 204
+    folder, others = artifact_prefix(job=sample, attempt=1), artifact_prefix(job=kept, attempt=1)
+    for name in ("image.pixels.bin", "image.heatmap.suspicion.png", "image.maps.npy"):
+        store.put_bytes(f"{folder}/{name}", b"derived")
+        store.put_bytes(f"{others}/{name}", b"derived")
+    with django_capture_on_commit_callbacks(execute=True):
+        assert events_apply([event("progress", sample, stage="STORING")]).counts == {"unknown_job": 1}
+    assert len(store.list_keys(folder)) == 3  # it still writes
+    with django_capture_on_commit_callbacks(execute=True):
+        assert events_apply([late, event("succeeded", kept)]).counts["unknown_job"] == 1
+    assert (store.list_keys(folder), len(store.list_keys(others))) == ([], 3)
+
+
 def test_another_sites_sample_stays(sample: Job, other_site: Site, client_of: Callable[[User], APIClient]) -> None:
     stranger = user_create(site=other_site, username="stranger", password=PASSWORD, role="submitter")
     assert client_of(stranger).delete(ADDRESS).status_code == 404
