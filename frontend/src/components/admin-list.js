@@ -25,7 +25,6 @@ export function adminListCreate({ caption, columns, list, row, empty, pages }) {
               columns: columns(),
               rows: data.results.map(row),
               className: 'data-table--buttons',
-              cards: true,
             }),
           )
         : emptyCard(empty()),

@@ -93,7 +93,8 @@ async function retry() {
 async function cancel() {
   const counts = shown.request_counts;
   const text = t('batch.cancelText', { n: count(counts.total - endedOf(counts)) });
-  if (!(await confirmAsk({ title: t('batch.cancelTitle'), text, confirm: t('batch.cancel') }))) return;
+  const sure = await confirmAsk({ title: t('batch.cancelTitle'), text, confirm: t('batch.cancel'), tone: 'danger' });
+  if (!sure) return;
   await batches.cancel(id);
   toast({ title: t('batch.cancelled') });
 }
@@ -213,7 +214,7 @@ async function itemsRead(wanted = filters) {
   const columns = ['item', 'status', 'study', 'why', 'ended'].map((name) => t(`batch.columns.${name}`));
   parts.items.replaceChildren(
     data.results.length
-      ? dataTable({ caption: t('batch.items'), columns, rows: data.results.map(itemRow), cards: true })
+      ? dataTable({ caption: t('batch.items'), columns, rows: data.results.map(itemRow) })
       : h('p', { className: 'muted' }, t('batch.itemsEmpty')),
     pagerNode(data, { label: t('batch.itemPages'), filters, read: itemsRead }),
   );

@@ -63,7 +63,7 @@ function show(page) {
       ? h(
           'div',
           { className: 'card admin-list batch-list' },
-          dataTable({ caption: t('batches.heading'), columns, rows: page.results.map(row), cards: true }),
+          dataTable({ caption: t('batches.heading'), columns, rows: page.results.map(row) }),
         )
       : emptyCard({
           title: t(filtered ? 'batches.nothingTitle' : 'batches.emptyTitle'),

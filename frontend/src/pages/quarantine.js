@@ -39,6 +39,7 @@ const discard = (entry) =>
       title: t('quarantine.discardTitle'),
       text: t('quarantine.discardText'),
       confirm: t('quarantine.discard'),
+      tone: 'danger',
     });
     return sure ? batches.discard(entry.id) : false;
   }, 'quarantine.discarded');
@@ -91,7 +92,6 @@ async function read(wanted = filters) {
             columns,
             rows: data.results.map(row),
             className: 'data-table--buttons',
-            cards: true,
           }),
         )
       : emptyCard({

@@ -48,7 +48,7 @@ function show({ results }) {
       ? h(
           'div',
           { className: 'card admin-list' },
-          dataTable({ caption: t('webhooks.heading'), columns, rows: results.map(row), cards: true }),
+          dataTable({ caption: t('webhooks.heading'), columns, rows: results.map(row) }),
         )
       : emptyCard({
           title: t('webhooks.emptyTitle'),
