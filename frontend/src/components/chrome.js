@@ -4,6 +4,7 @@ import Dropdown from 'bootstrap/js/dist/dropdown.js';
 
 import { api, onPasswordWanted, onUnauthenticated } from '../api.js';
 import { byId, textSet } from '../dom.js';
+import { focusShowAttach } from '../focus.js';
 import { languagePickerAttach } from '../language.js';
 import { loginPath, passwordPath } from '../navigation.js';
 import { administersEverySite, isAdministrator } from '../rights.js';
@@ -53,6 +54,7 @@ export async function chromeStart() {
   crashReporterAttach();
   unsavedWatch();
   offlineWatch();
+  focusShowAttach();
   onUnauthenticated(toLogin);
   onPasswordWanted(() => location.assign(passwordPath(location)));
   themeSwitchAttach(byId('theme-switch'));

@@ -122,7 +122,7 @@ export function callout({ tone = 'warning', title, text = null, children = [], l
 function scrollStop(node, name) {
   if (typeof ResizeObserver === 'undefined') return node;
   const set = () => {
-    const scrolls = node.scrollWidth > node.clientWidth || node.scrollHeight > node.clientHeight;
+    const scrolls = node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1; // rounding
     const wanted = { tabindex: '0', role: 'region', 'aria-label': name };
     for (const [attribute, value] of Object.entries(wanted)) {
       if (scrolls) node.setAttribute(attribute, value);

@@ -36,7 +36,12 @@ function sideNode(name, { job, result }) {
           threshold: suspicion.threshold,
           above: study.suspicion >= suspicion.threshold,
         }),
-        h('span', { className: 'muted' }, ' · ', t('result.threshold', { value: percent(suspicion.threshold) })),
+        h(
+          'span',
+          { className: 'compare__threshold muted' },
+          '· ',
+          t('result.threshold', { value: percent(suspicion.threshold) }),
+        ),
       ),
     assessed && classBars({ probabilities: shownProbabilities(study).values, classes }),
     result && !assessed && h('p', {}, t('result.notAssessableStudy')),

@@ -26,6 +26,7 @@ import {
 } from '../components/registry-page.js';
 import { toast, toastProblem } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
+import { focusKeep } from '../focus.js';
 import { count, dateTime, duration } from '../format.js';
 import { jobPath } from '../navigation.js';
 import { pollingCreate } from '../polling.js';
@@ -106,11 +107,13 @@ function progressDraw(batch) {
     !isOver(batch.state) && batch.queue_position && t('batches.place', { n: count(batch.queue_position) }),
     !isOver(batch.state) && batch.eta_seconds && t('batches.left', { time: duration(batch.eta_seconds) }),
   ].filter(Boolean);
+  const focusBack = focusKeep(parts.progress);
   parts.progress.replaceChildren(
     h('p', { className: 'batch__words' }, words.join(' · ')),
     countsBar(counts),
     countsLegend(counts, { picked: filters.status, onPick: (status) => itemsPick({ status, failure_code: '' }) }),
   );
+  focusBack();
 }
 
 function noteDraw(batch) {
@@ -212,12 +215,14 @@ const itemRow = (item) => [
 async function itemsRead(wanted = filters) {
   const { data } = await batches.items(id, wanted);
   const columns = ['item', 'status', 'study', 'why', 'ended'].map((name) => t(`batch.columns.${name}`));
+  const focusBack = focusKeep(parts.items);
   parts.items.replaceChildren(
     data.results.length
       ? dataTable({ caption: t('batch.items'), columns, rows: data.results.map(itemRow) })
       : h('p', { className: 'muted' }, t('batch.itemsEmpty')),
     pagerNode(data, { label: t('batch.itemPages'), filters, read: itemsRead }),
   );
+  focusBack();
   byId('items-clear').hidden = !filters.status && !filters.failure_code;
 }
 

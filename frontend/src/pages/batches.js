@@ -13,6 +13,7 @@ import {
 } from '../components/registry-page.js';
 import { toastProblem } from '../components/toasts.js';
 import { h } from '../dom.js';
+import { focusKeep } from '../focus.js';
 import { count, duration } from '../format.js';
 import { pollingCreate } from '../polling.js';
 import { t } from '../strings/index.js';
@@ -58,6 +59,7 @@ function show(page) {
   const columns = ['name', 'state', 'progress', 'failed', 'left', 'created'].map((name) =>
     t(`batches.columns.${name}`),
   );
+  const focusBack = focusKeep(place);
   place.replaceChildren(
     page.results.length
       ? h(
@@ -80,6 +82,7 @@ function show(page) {
       },
     }),
   );
+  focusBack();
 }
 
 let cursor = '';

@@ -14,6 +14,7 @@ import {
 } from '../components/registry-page.js';
 import { toast, toastProblem } from '../components/toasts.js';
 import { h } from '../dom.js';
+import { focusKeep } from '../focus.js';
 import { dateTime } from '../format.js';
 import { t } from '../strings/index.js';
 
@@ -82,6 +83,7 @@ async function read(wanted = filters) {
   filters = wanted;
   const { data } = await batches.quarantine(wanted);
   const columns = ['item', 'reason', 'action', 'since', 'until', 'do'].map((name) => t(`quarantine.columns.${name}`));
+  const focusBack = focusKeep(place);
   place.replaceChildren(
     data.results.length
       ? h(
@@ -102,6 +104,7 @@ async function read(wanted = filters) {
         }),
     pagerNode(data, { label: t('quarantine.pages'), filters, read }),
   );
+  focusBack();
 }
 
 registryStart(async () => {
