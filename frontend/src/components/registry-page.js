@@ -118,18 +118,21 @@ export function callout({ tone = 'warning', title, text = null, children = [], l
   );
 }
 
-/** What scrolls by itself can be reached with the keyboard; what does not is no stop on the way and no landmark. */
+/** What scrolls by itself can be reached with the keyboard; what is found to fit is no stop on the way and no landmark. */
 function scrollStop(node, name) {
-  if (typeof ResizeObserver === 'undefined') return node;
-  const set = () => {
-    const scrolls = node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1; // rounding
-    const wanted = { tabindex: '0', role: 'region', 'aria-label': name };
-    for (const [attribute, value] of Object.entries(wanted)) {
+  const attributes = Object.entries({ tabindex: '0', role: 'region', 'aria-label': name });
+  const set = (scrolls) => {
+    for (const [attribute, value] of attributes) {
       if (scrolls) node.setAttribute(attribute, value);
       else if (node !== document.activeElement) node.removeAttribute(attribute);
     }
   };
-  const observer = new ResizeObserver(set);
+  set(true);
+  if (typeof ResizeObserver === 'undefined') return node;
+  const observer = new ResizeObserver(() => {
+    if (!node.clientWidth) return; // in a folded part: not known yet
+    set(node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1); // rounding
+  });
   observer.observe(node);
   observer.observe(node.firstElementChild);
   return node;

@@ -30,9 +30,7 @@ function placeKeep() {
     regions().forEach((node, index) => {
       node.scrollLeft = scrolled[index] ?? 0;
     });
-    const again = regions()[focused];
-    if (again?.matches('.data-table')) again.tabIndex = 0; // before the table knows that it scrolls
-    again?.focus({ preventScroll: true });
+    if (focused >= 0) regions()[focused]?.focus({ preventScroll: true });
   };
 }
 
