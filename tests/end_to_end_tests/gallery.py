@@ -76,7 +76,16 @@ def session_open(context: BrowserContext, person: Person, *, language: str = "en
 
 def _shot(page: Page, path: Path, *, whole: bool) -> None:
     page.wait_for_timeout(SETTLED_MS)
+    window = page.viewport_size
+    if whole and window and page.evaluate("matchMedia('(pointer: coarse)').matches"):
+        # Chromium forgets the finger while it photographs beyond the window, and pages have smaller buttons without one
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": window["width"], "height": min(height, LONGEST_PX)})
+        page.wait_for_timeout(SETTLED_MS)
+        whole = False
     tall = Image.open(io.BytesIO(page.screenshot(full_page=whole)))
+    if window:
+        page.set_viewport_size(window)
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     if wide > 0:
         sys.stderr.write(f"{path.parent.name}/{path.stem} is {wide} px wider than the window\n")

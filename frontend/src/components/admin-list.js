@@ -1,5 +1,6 @@
 /** What the lists of the administration share: a page by cursor, changes followed by a new reading. */
 import { h } from '../dom.js';
+import { focusKeep } from '../focus.js';
 import { pagerNode } from './batch-parts.js';
 import { dataTable, emptyCard } from './registry-page.js';
 import { toast, toastProblem } from './toasts.js';
@@ -15,6 +16,7 @@ export function adminListCreate({ caption, columns, list, row, empty, pages }) {
   async function read(wanted = filters) {
     filters = wanted;
     const { data } = await list(filters);
+    const focusBack = focusKeep(node);
     node.replaceChildren(
       data.results.length
         ? h(
@@ -25,12 +27,12 @@ export function adminListCreate({ caption, columns, list, row, empty, pages }) {
               columns: columns(),
               rows: data.results.map(row),
               className: 'data-table--buttons',
-              cards: true,
             }),
           )
         : emptyCard(empty()),
       pagerNode(data, { label: pages, filters, read }),
     );
+    focusBack();
   }
 
   /** Runs a change, says `said` and reads anew. A change that answers null or false was declined. Resolves to its answer. */

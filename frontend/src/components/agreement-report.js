@@ -45,6 +45,7 @@ function confusionPanel({ labels, confusion }) {
     dataTable({
       caption: t('agreement.confusion'),
       className: 'confusion',
+      cards: false, // a matrix is read both ways
       columns: [t('agreement.inService'), ...labels],
       rows: labels.map((label, row) => [
         label,
@@ -145,7 +146,6 @@ function disagreementsTable(pairs, first) {
   return dataTable({
     caption: first ? t('agreement.more', { from: first + 1 }) : caption,
     className: 'data-table--buttons',
-    cards: true,
     columns: [...columns, visuallyHidden(t('agreement.open'))],
     rows: pairs.map((pair, index) => [
       h('a', { href: jobPath(pair.origin) }, t('agreement.caseNumber', { n: first + index + 1 })),

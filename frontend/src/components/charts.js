@@ -178,6 +178,7 @@ function chart({ kind, title, labels, series, format = String, axis = format, ma
         h('summary', {}, t('charts.numbers'), h('span', { className: 'visually-hidden' }, ` ${title}`)),
         dataTable({
           caption: title,
+          cards: false, // many short rows
           columns: [xName, ...series.map(({ name }) => name)],
           rows: labels.map((label, index) => [
             label,

@@ -4,6 +4,7 @@ import Dropdown from 'bootstrap/js/dist/dropdown.js';
 
 import { api, onPasswordWanted, onUnauthenticated } from '../api.js';
 import { byId, textSet } from '../dom.js';
+import { focusShowAttach } from '../focus.js';
 import { languagePickerAttach } from '../language.js';
 import { loginPath, passwordPath, signInPath } from '../navigation.js';
 import { administersEverySite, isAdministrator, maySubmit } from '../rights.js';
@@ -65,6 +66,7 @@ export async function chromeStart({ open = false } = {}) {
   crashReporterAttach();
   unsavedWatch();
   offlineWatch();
+  focusShowAttach();
   onUnauthenticated(toLogin);
   onPasswordWanted(() => location.assign(passwordPath(location)));
   themeSwitchAttach(byId('theme-switch'));

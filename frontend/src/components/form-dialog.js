@@ -101,7 +101,8 @@ export const reasonField = () => ({
 });
 
 /**
- * `fields`: [{ name, label, type, … } or { node }]; `send(values)` → promise. `onChange(values, form)` after every change.
+ * `fields`: [{ name, label, type, … } or { node }], two beside each other with `columns`; `send(values)` → promise.
+ * `onChange(values, form)` after every change.
  * Resolves to what `send` answered, or null when declined.
  */
 export function formAsk({
@@ -111,6 +112,7 @@ export function formAsk({
   confirm,
   tone = 'primary',
   wide = false,
+  columns = false,
   send,
   onChange = null,
 }) {
@@ -123,7 +125,7 @@ export function formAsk({
       { method: 'dialog' },
       h('h2', { className: 'h5', id: 'form-dialog-title' }, title),
       text && h('p', {}, text),
-      fields.map(fieldNode),
+      columns ? h('div', { className: 'form-grid' }, fields.map(fieldNode)) : fields.map(fieldNode),
       problems,
       h('div', { className: 'app-dialog__buttons' }, decline, submit),
     );

@@ -147,6 +147,7 @@ function latency(report) {
     { title: t('operations.latency'), aside: lastWords(report) },
     dataTable({
       caption: t('operations.latency'),
+      className: 'data-table--figures',
       columns: percentileColumns(t('operations.what')),
       rows: [
         [t('operationsTime.total_seconds'), ...percentileCells(report.total_seconds)],
@@ -167,6 +168,7 @@ function stages(report) {
     rows.length
       ? dataTable({
           caption: t('operationsTime.stages'),
+          className: 'data-table--figures',
           columns: percentileColumns(t('operationsTime.stage')),
           rows: rows.map((row) => [tOr(`result.elapsedStages.${row.stage}`, row.stage), ...percentileCells(row)]),
         })

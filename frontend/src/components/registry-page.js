@@ -118,21 +118,35 @@ export function callout({ tone = 'warning', title, text = null, children = [], l
   );
 }
 
-/** A table whose wide content scrolls by itself and can be reached with the keyboard. `rows`: arrays of cells; the first is the head. */
+/** What scrolls by itself can be reached with the keyboard; what is found to fit is no stop on the way and no landmark. */
+function scrollStop(node, name) {
+  const attributes = Object.entries({ tabindex: '0', role: 'region', 'aria-label': name });
+  const set = (scrolls) => {
+    for (const [attribute, value] of attributes) {
+      if (scrolls) node.setAttribute(attribute, value);
+      else if (node !== document.activeElement) node.removeAttribute(attribute);
+    }
+  };
+  set(true);
+  if (typeof ResizeObserver === 'undefined') return node;
+  const observer = new ResizeObserver(() => {
+    if (!node.clientWidth) return; // in a folded part: not known yet
+    set(node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1); // rounding
+  });
+  observer.observe(node);
+  observer.observe(node.firstElementChild);
+  return node;
+}
+
 /**
- * A table that scrolls by itself. Each cell carries its column's name: with `cards`, each row is a card on a phone, without a head
- * above it.
+ * A table that scrolls by itself where it must. `rows`: arrays of cells; the first is the head. Each cell carries its column's name:
+ * with `cards`, each row is a card on a phone, without a head above it. Two columns fit there as they are.
  */
-export function dataTable({ caption, columns, rows, className = '', cards = false }) {
+export function dataTable({ caption, columns, rows, className = '', cards = columns.length > 2 }) {
   const labels = columns.map((name) => name.textContent ?? name);
-  return h(
+  const node = h(
     'div',
-    {
-      className: `data-table ${cards ? 'data-table--cards ' : ''}${className}`,
-      tabindex: '0',
-      role: 'region',
-      'aria-label': caption,
-    },
+    { className: `data-table ${cards ? 'data-table--cards ' : ''}${className}`.trim() },
     h(
       'table',
       {},
@@ -162,4 +176,5 @@ export function dataTable({ caption, columns, rows, className = '', cards = fals
       ),
     ),
   );
+  return scrollStop(node, caption);
 }

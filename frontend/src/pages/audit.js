@@ -72,6 +72,7 @@ function show(page) {
           { className: 'card audit' },
           dataTable({
             caption: t('audit.heading'),
+            cards: false, // its entries are blocks of their own on a phone
             columns: [t('audit.when'), t('audit.who'), t('audit.what'), t('audit.subject'), t('audit.detail')],
             rows: page.results.map((entry) => {
               const { at } = entry;

@@ -27,6 +27,7 @@ import {
 } from '../components/registry-page.js';
 import { toast, toastProblem } from '../components/toasts.js';
 import { byId, h, textSet } from '../dom.js';
+import { focusKeep } from '../focus.js';
 import { count, dateTime, duration } from '../format.js';
 import { jobPath } from '../navigation.js';
 import { pollingCreate } from '../polling.js';
@@ -94,7 +95,8 @@ async function retry() {
 async function cancel() {
   const counts = shown.request_counts;
   const text = t('batch.cancelText', { n: count(counts.total - endedOf(counts)) });
-  if (!(await confirmAsk({ title: t('batch.cancelTitle'), text, confirm: t('batch.cancel') }))) return;
+  const sure = await confirmAsk({ title: t('batch.cancelTitle'), text, confirm: t('batch.cancel'), tone: 'danger' });
+  if (!sure) return;
   await batches.cancel(id);
   toast({ title: t('batch.cancelled') });
 }
@@ -106,11 +108,13 @@ function progressDraw(batch) {
     !isOver(batch.state) && batch.queue_position && t('batches.place', { n: count(batch.queue_position) }),
     !isOver(batch.state) && batch.eta_seconds && t('batches.left', { time: duration(batch.eta_seconds) }),
   ].filter(Boolean);
+  const focusBack = focusKeep(parts.progress);
   parts.progress.replaceChildren(
     h('p', { className: 'batch__words' }, words.join(' · ')),
     countsBar(counts),
     countsLegend(counts, { picked: filters.status, onPick: (status) => itemsPick({ status, failure_code: '' }) }),
   );
+  focusBack();
 }
 
 function noteDraw(batch) {
@@ -212,12 +216,14 @@ const itemRow = (item) => [
 async function itemsRead(wanted = filters) {
   const { data } = await batches.items(id, wanted);
   const columns = ['item', 'status', 'study', 'why', 'ended'].map((name) => t(`batch.columns.${name}`));
+  const focusBack = focusKeep(parts.items);
   parts.items.replaceChildren(
     data.results.length
-      ? dataTable({ caption: t('batch.items'), columns, rows: data.results.map(itemRow), cards: true })
+      ? dataTable({ caption: t('batch.items'), columns, rows: data.results.map(itemRow) })
       : h('p', { className: 'muted' }, t('batch.itemsEmpty')),
     pagerNode(data, { label: t('batch.itemPages'), filters, read: itemsRead }),
   );
+  focusBack();
   byId('items-clear').hidden = !filters.status && !filters.failure_code;
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../components/registry-page.js';
 import { toastProblem } from '../components/toasts.js';
 import { h } from '../dom.js';
+import { focusKeep } from '../focus.js';
 import { count, duration } from '../format.js';
 import { pollingCreate } from '../polling.js';
 import { t } from '../strings/index.js';
@@ -58,12 +59,13 @@ function show(page) {
   const columns = ['name', 'state', 'progress', 'failed', 'left', 'created'].map((name) =>
     t(`batches.columns.${name}`),
   );
+  const focusBack = focusKeep(place);
   place.replaceChildren(
     page.results.length
       ? h(
           'div',
           { className: 'card admin-list batch-list' },
-          dataTable({ caption: t('batches.heading'), columns, rows: page.results.map(row), cards: true }),
+          dataTable({ caption: t('batches.heading'), columns, rows: page.results.map(row) }),
         )
       : emptyCard({
           title: t(filtered ? 'batches.nothingTitle' : 'batches.emptyTitle'),
@@ -80,6 +82,7 @@ function show(page) {
       },
     }),
   );
+  focusBack();
 }
 
 let cursor = '';

@@ -19,7 +19,7 @@ let titles = new Map();
 /** Where a person is on the page, so that a new drawing leaves them there: opened parts, scrolled tables, focus. */
 function placeKeep() {
   const details = () => [...place.querySelectorAll('details')];
-  const regions = () => [...place.querySelectorAll('[role=region], summary, a')];
+  const regions = () => [...place.querySelectorAll('.data-table, summary, a')];
   const open = details().map((node) => node.open);
   const scrolled = regions().map((node) => node.scrollLeft);
   const focused = regions().indexOf(document.activeElement);

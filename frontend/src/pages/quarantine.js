@@ -15,6 +15,7 @@ import {
 } from '../components/registry-page.js';
 import { toast, toastProblem } from '../components/toasts.js';
 import { h } from '../dom.js';
+import { focusKeep } from '../focus.js';
 import { dateTime } from '../format.js';
 import { t } from '../strings/index.js';
 
@@ -40,6 +41,7 @@ const discard = (entry) =>
       title: t('quarantine.discardTitle'),
       text: t('quarantine.discardText'),
       confirm: t('quarantine.discard'),
+      tone: 'danger',
     });
     return sure ? batches.discard(entry.id) : false;
   }, 'quarantine.discarded');
@@ -79,6 +81,7 @@ async function read(wanted = filters) {
   filters = wanted;
   const { data } = await batches.quarantine(wanted);
   const columns = ['item', 'reason', 'action', 'since', 'until', 'do'].map((name) => t(`quarantine.columns.${name}`));
+  const focusBack = focusKeep(place);
   place.replaceChildren(
     data.results.length
       ? h(
@@ -89,7 +92,6 @@ async function read(wanted = filters) {
             columns,
             rows: data.results.map(row),
             className: 'data-table--buttons',
-            cards: true,
           }),
         )
       : emptyCard({
@@ -100,6 +102,7 @@ async function read(wanted = filters) {
         }),
     pagerNode(data, { label: t('quarantine.pages'), filters, read }),
   );
+  focusBack();
 }
 
 registryStart(async () => {

@@ -55,6 +55,8 @@ const change = (site) =>
       formAsk({
         title: t('sites.changeTitle', { name: site.name }),
         text: t('sites.changeText'),
+        wide: true,
+        columns: true,
         fields: [
           { name: 'name', label: t('sites.name'), value: site.name, required: true, maxlength: 200 },
           {

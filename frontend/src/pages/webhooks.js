@@ -20,6 +20,7 @@ import {
   webhookSecretShow,
 } from '../components/webhook-parts.js';
 import { h } from '../dom.js';
+import { focusKeep } from '../focus.js';
 import { count } from '../format.js';
 import { pollingCreate } from '../polling.js';
 import { plural, t } from '../strings/index.js';
@@ -43,12 +44,13 @@ function show({ results }) {
   const columns = ['url', 'state', 'events', 'delivered', 'pending', 'failed'].map((name) =>
     t(`webhooks.columns.${name}`),
   );
+  const focusBack = focusKeep(place);
   place.replaceChildren(
     results.length
       ? h(
           'div',
           { className: 'card admin-list' },
-          dataTable({ caption: t('webhooks.heading'), columns, rows: results.map(row), cards: true }),
+          dataTable({ caption: t('webhooks.heading'), columns, rows: results.map(row) }),
         )
       : emptyCard({
           title: t('webhooks.emptyTitle'),
@@ -56,6 +58,7 @@ function show({ results }) {
           action: button({ words: t('webhooks.add'), look: 'primary', onClick: add }),
         }),
   );
+  focusBack();
 }
 
 const poll = pollingCreate({
