@@ -1,6 +1,6 @@
 /** Where the keyboard is, kept while what it stands in is drawn anew. */
 
-const reachable = ['a[href]', 'button', 'summary', 'input', 'select', 'textarea', '[tabindex]'].join(',');
+const reachable = ['a[href]', 'button', 'summary', 'input', 'select', 'textarea', '[tabindex]'].join();
 const nameOf = (node) =>
   [node.tagName, node.id, node.getAttribute('href'), node.getAttribute('aria-label') ?? node.textContent].join('\n');
 

@@ -130,8 +130,9 @@ function scrollStop(node, name) {
   set(true);
   if (typeof ResizeObserver === 'undefined') return node;
   const observer = new ResizeObserver(() => {
-    if (!node.clientWidth) return; // in a folded part: not known yet
-    set(node.scrollWidth > node.clientWidth + 1 || node.scrollHeight > node.clientHeight + 1); // rounding
+    if (!node.clientWidth || node.closest('details:not([open])')) return; // not known before it is unfolded
+    const down = getComputedStyle(node).overflowY !== 'hidden' && node.scrollHeight > node.clientHeight;
+    set(down || node.scrollWidth > node.clientWidth);
   });
   observer.observe(node);
   observer.observe(node.firstElementChild);
