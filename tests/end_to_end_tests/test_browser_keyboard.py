@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,6 @@ from tests.end_to_end_tests.stack import Stack
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
-STUDY = "keyboard-walk"
 STEPS_MOST = 80
 #: Parts of the page in the order in which the Tab key has to come by.
 PARTS = [
@@ -50,9 +50,9 @@ FOCUS = """(parts) => {
 @pytest.fixture
 def worklist(watched: Watched, stack: Stack, phantom: list[PhantomView]) -> Iterator[Page]:
     """The list with a study in it, and nothing focused yet."""
-    if not stack.client.get("/api/v1/studies", params={"search": STUDY}).json()["results"]:
-        stack.submit([("view.dcm", phantom[0].to_dicom_bytes())], external_id=STUDY).raise_for_status()
-    page = sign_in(watched, stack, address=f"/?search={STUDY}")
+    study = f"keyboard-{secrets.token_hex(3)}"
+    stack.submit([("view.dcm", phantom[0].to_dicom_bytes())], external_id=study).raise_for_status()
+    page = sign_in(watched, stack, address=f"/?search={study}")
     expect(page.locator("#rows tr[data-id]")).to_have_count(1)
     page.evaluate("document.activeElement?.blur()")
     yield page
