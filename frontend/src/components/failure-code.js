@@ -26,5 +26,8 @@ export function failureCode(code) {
 /** The code, and beside it the words of the link. */
 export function failureCodeExplained(code) {
   const href = guidePath(code);
-  return [h('code', {}, code), href && [' · ', h('a', { href, ...elsewhere }, t('guide.means'))]];
+  return [
+    h('code', {}, code),
+    href && [' · ', h('a', { className: 'failure-code', href, ...elsewhere }, t('guide.means'))],
+  ];
 }

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 class Command(BaseCommand):
     help = "Take in the items of batches and carry batches to their end. Any number may run."
+    requires_system_checks = []  # migrate runs them, once: they load every page and take longer than this process to start
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
