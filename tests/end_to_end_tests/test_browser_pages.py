@@ -3,6 +3,7 @@ wider than the window it is shown in."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
-USERNAME = "browser-tour"
 WIDTHS = (1440, 1024, 390)
 SPANISH = "webhook"
 #: So that two processes can share them.
@@ -41,7 +41,8 @@ def things(stack: Stack, phantom: list[PhantomView]) -> Iterator[Things]:
 @pytest.fixture(scope="module")
 def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
     """Without reduced motion: that would make a transition, however short, of every colour when the theme changes."""
-    person = Person(USERNAME, platform_administrator(stack, USERNAME))
+    username = f"browser-tour-{secrets.token_hex(2)}"  # these tests may come in two turns
+    person = Person(username, platform_administrator(stack, username))
     context: BrowserContext = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, bypass_csp=True)
     session_open(context, person)
     yield Watched(context, stack)
