@@ -42,10 +42,22 @@ describe('a model card', () => {
     expect(node.querySelector('pre').textContent).toBe('**raw**');
   });
 
-  it('reads a hostile card in no time', () => {
-    const started = performance.now();
+  it('reads lines that belong together, lists in lists and tables without a name above a column', () => {
+    const node = draw('One **two**\nthree.\n\n1. a\n   - b\n2. c\n\n| | x |\n|---|---|\n| y | 1 |');
+    expect(node.querySelector('p').textContent).toBe('One two three.');
+    expect(node.querySelector('ol > li > ul > li').textContent).toBe('b');
+    expect([...node.querySelectorAll('thead > tr > *')].map(({ tagName }) => tagName)).toEqual(['TD', 'TH']);
+  });
+
+  it('says what a picture shows where no pictures are given', () => {
+    const node = h('div', {}, markdownNodes('![Curve](plots/roc.svg)'));
+    expect(node.querySelector('img')).toBeNull();
+    expect(node.textContent).toBe('Curve');
+  });
+
+  it('reads a hostile card within the time that a test has', () => {
     const unclosed = Array.from({ length: 300 }, (_, index) => `${'`'.repeat(index + 1)}x`).join('');
-    draw([...['[x', '![', '*_[', '# '].map((text) => `x${text.repeat(10000)}`), unclosed].join('\n\n'));
-    expect(performance.now() - started).toBeLessThan(1000);
+    const node = draw([...['[x', '![', '*_[', '# '].map((text) => `x${text.repeat(10000)}`), unclosed].join('\n\n'));
+    expect(node.textContent).toContain('![![');
   });
 });

@@ -6,7 +6,6 @@ import { commonScale, thresholdWords } from '@/viewer/layer-controls.js';
 import { mapOf, mapsRead } from '@/viewer/maps.js';
 import { lengthOf, lengthRound, scaleBar } from '@/viewer/measure.js';
 import { lengthWords } from '@/viewer/marks.js';
-import { markdownNodes } from '@/viewer/markdown.js';
 import { latestOnly } from '@/viewer/painter-client.js';
 import { halve, planesJoin, planesUnpack, pyramidOf } from '@/viewer/pixels.js';
 import { ViewerState } from '@/viewer/state.js';
@@ -361,28 +360,4 @@ it('draws only the latest of many wishes', async () => {
   for (const value of [1, 2, 3, 4]) wish(value);
   release();
   await vi.waitFor(() => expect(done).toEqual([1, 4]));
-});
-
-describe('a model card', () => {
-  const html = (text) => {
-    const node = document.createElement('div');
-    node.append(...markdownNodes(text));
-    return node;
-  };
-
-  it('becomes headings, lists, tables and code', () => {
-    const node = html(
-      '# Card\n\nOne **two**\nthree.\n\n- a\n  more\n- [b](http://x)\n\n| x | y |\n|---|---|\n| 1 | `2` |\n\n```\na <b>\n```\n',
-    );
-    expect(node.querySelector('h4').textContent).toBe('Card');
-    expect(node.querySelector('p').textContent).toBe('One two three.');
-    expect([...node.querySelectorAll('li')].map((item) => item.textContent)).toEqual(['a more', 'b']);
-    expect([...node.querySelectorAll('th, td')].map((cell) => cell.textContent)).toEqual(['x', 'y', '1', '2']);
-    expect(node.querySelector('pre').textContent).toBe('a <b>');
-  });
-
-  it('brings no markup of its own', () => {
-    const node = html('<img src=x onerror=alert(1)>\n\n[x](javascript:alert(1))');
-    expect(node.querySelector('img, a')).toBeNull();
-  });
 });

@@ -6,7 +6,6 @@ import { digestShort } from '../format.js';
 import { readingApi } from '../reading-api.js';
 import { english, makersLang } from '../server-words.js';
 import { entries, t } from '../strings/index.js';
-import { markdownNodes } from './markdown.js';
 
 function dialogOpen({ title, body, className = '' }) {
   const dialog = h(
@@ -50,8 +49,12 @@ export function helpOpen() {
 /** The card of the package behind a job. */
 export async function cardOpen(jobId) {
   let card;
+  let markdownNodes;
   try {
-    ({ data: card } = await readingApi.jobCard(jobId));
+    [{ data: card }, { markdownNodes }] = await Promise.all([
+      readingApi.jobCard(jobId),
+      import('../components/markdown.js'), // its reader is larger than the viewer's tools together, and few open a card
+    ]);
   } catch (problem) {
     toastProblem(problem);
     return;
@@ -82,7 +85,7 @@ export async function cardOpen(jobId) {
       list(use.not_validated),
     ],
     h('h3', { className: 'h6' }, t('viewer.card.text')),
-    card.card === null ? h('p', {}, t('viewer.card.lost')) : markdownNodes(card.card),
+    card.card === null ? h('p', {}, t('viewer.card.lost')) : markdownNodes(card.card, { headingShift: 3 }),
   );
   dialogOpen({ title: t('viewer.card.title', card), body, className: 'app-dialog--wide' });
 }
