@@ -157,7 +157,7 @@ def main() -> int:
     if path is None:
         sys.stderr.write("No Chromium: install it or set CHROMIUM_PATH.\n")
         return 1
-    username = "gallery"
+    username = "gallery.of-a-long-name"
     settings = {**SETTINGS, "WEBHOOKS_PORTS": ""}
     with (
         tempfile.TemporaryDirectory() as data,

@@ -41,7 +41,7 @@ def things(stack: Stack, phantom: list[PhantomView]) -> Iterator[Things]:
 @pytest.fixture(scope="module")
 def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
     """Without reduced motion: that would make a transition, however short, of every colour when the theme changes."""
-    username = f"browser-tour-{secrets.token_hex(2)}"  # these tests may come in two turns
+    username = f"browser-tour-{secrets.token_hex(8)}"  # long, and these tests may come in two turns
     person = Person(username, platform_administrator(stack, username))
     context: BrowserContext = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, bypass_csp=True)
     session_open(context, person)
