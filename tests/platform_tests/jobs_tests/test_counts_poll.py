@@ -16,6 +16,7 @@ from jobs.ledger import events_apply
 from jobs.models import Job
 from jobs.services import job_cancel, job_retry
 from tests.platform_tests.jobs_tests.factories import event, succeed
+from tests.platform_tests.jobs_tests.query_plans import plan_of
 
 COUNTS = "/api/v1/jobs/summary"
 
@@ -55,14 +56,7 @@ def test_the_latest_change_is_found_by_an_index(api: APIClient, make_job: Callab
     with CaptureQueriesContext(connection) as queries:
         Page(api).poll()
     asked = next(query["sql"] for query in queries if "updated_at" in query["sql"] and "ORDER BY" in query["sql"])
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            for way in ("seqscan", "bitmapscan", "sort"):  # so few rows are sorted faster than looked up
-                cursor.execute(f"SET LOCAL enable_{way} = off")
-            cursor.execute(f"EXPLAIN {asked}")
-        else:
-            cursor.execute(f"EXPLAIN QUERY PLAN {asked}")
-        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+    plan = plan_of(asked)
     assert "job_of_site_changed" in plan, plan
     assert "study_sample" in plan, plan
 

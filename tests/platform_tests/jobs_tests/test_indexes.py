@@ -13,17 +13,7 @@ from accounts.models import Role, Site, User
 from batches.expansion import earlier_jobs
 from jobs.models import Job
 from studies.models import Study
-
-
-def plan_of(sql: str) -> str:
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            for way in ("seqscan", "bitmapscan", "sort"):  # so few rows are sorted faster than looked up
-                cursor.execute(f"SET LOCAL enable_{way} = off")
-            cursor.execute(f"EXPLAIN {sql}")
-        else:
-            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
-        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+from tests.platform_tests.jobs_tests.query_plans import plan_of
 
 
 @pytest.fixture

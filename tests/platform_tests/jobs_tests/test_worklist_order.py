@@ -20,6 +20,7 @@ from jobs.listing import SORTS
 from jobs.models import Job
 from jobs.reading import results_read_until
 from tests.platform_tests.jobs_tests.factories import event, result_payload, succeed
+from tests.platform_tests.jobs_tests.query_plans import plan_of
 
 SUSPICIONS = (0.2, None, 0.9, 0.2, None, 0.05, 0.9)
 PRIORITIES = ("routine", "stat", "backfill", "routine", "stat", "routine", "backfill")
@@ -101,14 +102,7 @@ def test_an_order_is_read_from_an_index(api: APIClient, jobs: list[Job], sort: s
     with CaptureQueriesContext(connection) as queries:
         assert api.get("/api/v1/jobs", {"sort": sort}).status_code == 200
     asked = next(query["sql"] for query in queries if "ORDER BY" in query["sql"] and "jobs_job" in query["sql"])
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            for way in ("seqscan", "bitmapscan", "sort"):  # so few rows are sorted faster than looked up
-                cursor.execute(f"SET LOCAL enable_{way} = off")
-            cursor.execute(f"EXPLAIN {asked}")
-        else:
-            cursor.execute(f"EXPLAIN QUERY PLAN {asked}")
-        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+    plan = plan_of(asked)
     index = {"most_suspicious": "job_of_site_suspicion", "most_urgent": "job_of_site_priority", "newest": "job_of_site_newest"}
     assert index[sort] in plan, plan
 
