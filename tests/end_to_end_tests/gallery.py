@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from model_registry.phantom import phantom_study
 from tests.end_to_end_tests.browsing import OFFLINE_FLAGS, STEP_LIMIT_MS, chromium
-from tests.end_to_end_tests.page_states import SETTLED_MS, STATES
+from tests.end_to_end_tests.page_states import SETTLED_MS, STATES, state_shown
 from tests.end_to_end_tests.page_tour import (
     Things,
     causes_stage,
@@ -116,10 +116,8 @@ def look_photograph(browser: Browser, tour: Tour, look: str) -> None:
         page_visit(page, name, tour.things)
         _shot(page, place / f"{name}.png", whole=True)
     for name in filter(tour.wants, STATES):
-        of, act = STATES[name]
-        page_visit(page, of, tour.things)
-        act(page)
-        _shot(page, place / f"{name}.png", whole=name == "first-steps")
+        with state_shown(page, name, tour.things):
+            _shot(page, place / f"{name}.png", whole=name == "first-steps")
     context.close()
 
 

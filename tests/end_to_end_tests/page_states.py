@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from playwright.sync_api import Page, expect
 
 from inference_worker.contract.failures import CATALOGUE
 from model_registry.phantom import phantom_study
+from tests.end_to_end_tests.page_tour import Things, page_visit
 
 if TYPE_CHECKING:
-    from playwright._impl._api_structures import FilePayload
+    from playwright._impl._api_structures import FilePayload, SetCookieParam
 
 SETTLED_MS = 300  # pictures appear; nothing else tells
 
@@ -104,3 +106,15 @@ STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
         lambda page: _job_as(page, status="RUNNING", stage="INFERRING", actions={"cancel": True, "retry": False}),
     ),
 }
+
+
+@contextmanager
+def state_shown(page: Page, name: str, things: Things) -> Iterator[None]:
+    """The page in that state; afterwards the session and the server's own answers are back."""
+    of, act = STATES[name]
+    page_visit(page, of, things)
+    session = page.context.cookies()
+    act(page)
+    yield
+    page.unroute_all()
+    page.context.add_cookies(cast("list[SetCookieParam]", session))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -14,13 +13,10 @@ from model_registry.phantom import PhantomView
 from tests.end_to_end_tests.axe import needs_axe, violations_in_both_themes
 from tests.end_to_end_tests.browsing import Watched
 from tests.end_to_end_tests.gallery import Person, session_open
-from tests.end_to_end_tests.page_states import STATES
+from tests.end_to_end_tests.page_states import STATES, state_shown
 from tests.end_to_end_tests.page_tour import STOPS, Things, page_names, page_visit, platform_administrator, things_make
 from tests.end_to_end_tests.stack import Stack
 from tests.platform_tests.notifications_tests.receiver import receiving
-
-if TYPE_CHECKING:
-    from playwright._impl._api_structures import SetCookieParam
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -77,14 +73,9 @@ def test_no_page_has_a_violation_that_axe_can_find_or_is_wider_than_the_window(
         wide[name] = too_wide(page)
         violations[name] = violations_in_both_themes(page)
     for name in list(STATES)[part::PARTS]:
-        of, act = STATES[name]
-        page_visit(page, of, things)
-        session = page.context.cookies()
-        act(page)
-        opened = page.locator("dialog[open]").count()
-        violations[name] = violations_in_both_themes(page, within="dialog[open]" if opened else "html")
-        page.unroute_all()
-        page.context.add_cookies(cast("list[SetCookieParam]", session))
+        with state_shown(page, name, things):
+            opened = page.locator("dialog[open]").count()
+            violations[name] = violations_in_both_themes(page, within="dialog[open]" if opened else "html")
     assert {name: found for name, found in violations.items() if found} == {}
     assert {name: widths for name, widths in wide.items() if widths} == {}
     # The browser itself reports what is not there or was refused; the pages add nothing of their own.
