@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
@@ -75,12 +76,29 @@ def upload(page: Page, files: list[Path], *, external_id: str) -> None:
     expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
 
 
+def until(page: Page, holds: Callable[[], object], what: str) -> None:
+    """Look again until it holds; the page goes on meanwhile. Raises AssertionError naming `what` past the limit of a step."""
+    deadline = time.monotonic() + STEP_LIMIT_MS / 1000
+    while not holds():
+        assert time.monotonic() < deadline, f"never: {what}"
+        page.wait_for_timeout(50)
+
+
 def wait_for(page: Page, condition: str) -> None:
     """Until the expression holds. Playwright's own wait evaluates strings inside the page, which the page's policy refuses."""
-    deadline = time.monotonic() + STEP_LIMIT_MS / 1000
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"never held: {condition}"
-        page.wait_for_timeout(50)
+    until(page, lambda: page.evaluate(condition), condition)
+
+
+def still(page: Page, *, looks: int = 3) -> None:
+    """Until the views show the same at so many looks in a row, 100 ms apart: whatever was asked of them has been drawn."""
+    seen: list[object] = []
+
+    def is_still() -> bool:
+        page.wait_for_timeout(100)
+        seen.append(page.evaluate("[...document.querySelectorAll('.stage__picture')].map(canvas => canvas.toDataURL()).join()"))
+        return len(seen) >= looks and len(set(seen[-looks:])) == 1
+
+    until(page, is_still, "the views are still")
 
 
 def colour_on(page: Page) -> int:

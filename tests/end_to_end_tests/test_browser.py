@@ -20,6 +20,8 @@ from tests.end_to_end_tests.browsing import (
     colour_on,
     sign_in,
     slice_refused,
+    still,
+    until,
     upload,
     wait_for,
 )
@@ -46,8 +48,7 @@ def test_a_person_signs_in_uploads_four_views_and_reads_the_result(
     expect(side).to_contain_text(result["package"]["version"])
 
     wait_for(page, "[...document.querySelectorAll('.stage__picture')].every(canvas => canvas.dataset.drawn !== 'nothing')")
-    page.wait_for_timeout(500)
-    assert colour_on(page) > 0
+    until(page, lambda: colour_on(page) > 0, "the map lies on the views")
     assert watched.complaints == []
     assert watched.foreign == []
 
@@ -60,19 +61,17 @@ def test_the_opacity_slider_fades_and_the_switch_removes_the_heatmap(
     expect(page.locator("#job-result .viewer")).to_be_visible(timeout=RESULT_LIMIT_MS)
     wait_for(page, "[...document.querySelectorAll('.stage__picture')].every(canvas => canvas.dataset.drawn === 'full')")
     slider = page.locator("#heatmap-opacity")
+    until(page, lambda: colour_on(page) > 0, "the map lies on the views")
     slider.fill("100")
-    page.wait_for_timeout(500)
+    still(page)
     strong = colour_on(page)
     slider.fill("25")
-    page.wait_for_timeout(500)
-    assert 0 < colour_on(page) < strong
+    until(page, lambda: 0 < colour_on(page) < strong, "the map is fainter")
     page.locator("#heatmap-on").uncheck()
-    page.wait_for_timeout(500)
-    assert colour_on(page) == 0
+    until(page, lambda: colour_on(page) == 0, "the map is gone")
     expect(slider).to_be_disabled()
     page.locator("#heatmap-on").check()
-    page.wait_for_timeout(500)
-    assert colour_on(page) > 0
+    until(page, lambda: colour_on(page) > 0, "the map is back")
     page.locator("input[name=heatmap-target]").last.check(force=True)
     assert watched.complaints == []
 

@@ -74,13 +74,13 @@ def test_a_quick_attempt_sends_its_start_and_its_end_and_nothing_else(make: Call
 
 
 def test_a_stage_that_lasts_is_reported_once_and_late_stages_win(make: Callable[..., Reporter], ledger: Ledger) -> None:
-    reporter = make(progress_seconds=0.1)
+    reporter = make(progress_seconds=0.5)
     reporter.started(ONE, provider=None)
     reporter.stage(ONE, JobStage.FETCHING)
     reporter.stage(ONE, JobStage.INFERRING)
     until(lambda: "progress" in ledger.kinds())
     reporter.stage(ONE, JobStage.INFERRING)
-    time.sleep(0.3)
+    time.sleep(0.8)
     reporter.abandoned(ONE)
     reporter.close()
     assert ledger.kinds() == ["started", "progress", "abandoned"]
@@ -88,7 +88,7 @@ def test_a_stage_that_lasts_is_reported_once_and_late_stages_win(make: Callable[
 
 
 def test_events_of_many_threads_travel_together_and_in_order(make: Callable[..., Reporter], ledger: Ledger) -> None:
-    reporter = make(flush_seconds=0.2)
+    reporter = make(flush_seconds=5.0)
 
     def attempt(number: int) -> None:
         reference = AttemptReference(f"job-{number}", 1)
