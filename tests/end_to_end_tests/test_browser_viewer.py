@@ -16,12 +16,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from model_registry.phantom import PhantomView
 from tests.end_to_end_tests.axe import axe_violations
-from tests.end_to_end_tests.browsing import Watched, sign_in, wait_for
+from tests.end_to_end_tests.browsing import Watched, sign_in, still, until, wait_for
 from tests.end_to_end_tests.stack import Stack
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.timeout(240)]
-
-SETTLED_MS = 250
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +58,7 @@ def full_wait(page: Page, count: int) -> None:
         page.locator(".stage").nth(number).scroll_into_view_if_needed()
     wait_for(page, f"document.querySelectorAll('.stage[data-state=full] [data-drawn=full]').length === {count}")
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_timeout(SETTLED_MS)
+    still(page)
 
 
 def stage(page: Page, view: str) -> Locator:
@@ -69,7 +67,7 @@ def stage(page: Page, view: str) -> Locator:
 
 def pixels(page: Page, view: str) -> np.ndarray:
     """What the stage's canvas shows: (rows, columns, 3)."""
-    page.wait_for_timeout(SETTLED_MS)
+    still(page)
     url = stage(page, view).locator(".stage__picture").evaluate("canvas => canvas.toDataURL()")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")).astype(int)
 
@@ -82,7 +80,7 @@ def drag(page: Page, view: str, *, dx: int, dy: int, button: str = "left") -> No
     page.mouse.down(button=button)  # type: ignore[arg-type]
     page.mouse.move(x + dx, y + dy, steps=4)
     page.mouse.up(button=button)  # type: ignore[arg-type]
-    page.wait_for_timeout(SETTLED_MS)
+    still(page)
 
 
 def figures(page: Page, view: str) -> str:
@@ -212,8 +210,7 @@ def test_a_prior_of_the_same_patient_stands_beside_and_moves_along(page: Page) -
     before = figures(page, "RCC")
     page.locator(".compare").nth(1).locator(".stage[data-view=LCC]").focus()
     page.keyboard.press("+")
-    page.wait_for_timeout(SETTLED_MS)
-    assert figures(page, "RCC") != before
+    until(page, lambda: figures(page, "RCC") != before, "the other study's view moves along")
     page.locator("#viewer-prior").select_option("")
     expect(page.locator(".compare")).to_have_count(0)
 

@@ -12,6 +12,8 @@ import pytest
 from inference_worker.batching import DynamicBatcher, ModelOutput, batch_take
 from inference_worker.contract.failures import CodedError
 
+COMPANY_SECONDS = 1.5  # how long an image waits for others: longer than a busy machine stands still
+
 
 class SumModel:
     """Answers the sum of each image. Raises on any batch that holds a 13, NaN for an image of 7s."""
@@ -86,14 +88,14 @@ def test_images_that_wait_while_a_batch_runs_go_together(make: Callable[..., Dyn
 
 
 def test_a_batch_is_padded_up_to_the_next_fixed_size(make: Callable[..., DynamicBatcher], model: SumModel) -> None:
-    batcher = make(maximum_wait_seconds=0.5)
+    batcher = make(maximum_wait_seconds=COMPANY_SECONDS)
     futures = [batcher.submit(tensor=image(value)) for value in (1, 2, 3)]
     assert [total(future) for future in futures] == [4.0, 8.0, 12.0]
     assert model.batch_sizes == [4]
 
 
 def test_an_image_that_breaks_the_model_fails_alone(make: Callable[..., DynamicBatcher], model: SumModel) -> None:
-    batcher = make(maximum_wait_seconds=0.5)
+    batcher = make(maximum_wait_seconds=COMPANY_SECONDS)
     futures = [batcher.submit(tensor=image(value)) for value in (1, 2, 3, 13, 5, 6, 8, 9)]
     with pytest.raises(CodedError) as failure:
         futures[3].result(10)
@@ -103,7 +105,7 @@ def test_an_image_that_breaks_the_model_fails_alone(make: Callable[..., DynamicB
 
 
 def test_an_image_without_finite_outputs_fails_alone(make: Callable[..., DynamicBatcher]) -> None:
-    batcher = make(maximum_wait_seconds=0.5)
+    batcher = make(maximum_wait_seconds=COMPANY_SECONDS)
     good, bad, also_good = (batcher.submit(tensor=image(value)) for value in (1, 7, 2))
     with pytest.raises(CodedError) as failure:
         bad.result(10)
@@ -112,7 +114,7 @@ def test_an_image_without_finite_outputs_fails_alone(make: Callable[..., Dynamic
 
 
 def test_an_image_of_another_shape_does_not_harm_its_neighbours(make: Callable[..., DynamicBatcher]) -> None:
-    batcher = make(maximum_wait_seconds=0.5)
+    batcher = make(maximum_wait_seconds=COMPANY_SECONDS)
     good = batcher.submit(tensor=image(1))
     odd = batcher.submit(tensor=np.ones((3, 3), np.float32))
     assert (total(good), total(odd)) == (4.0, 9.0)
@@ -176,7 +178,7 @@ def test_two_lanes_run_side_by_side_and_answers_stay_apart(make: Callable[..., D
 
 def test_idle_lanes_share_what_arrives_together(make: Callable[..., DynamicBatcher], model: SumModel) -> None:
     model.may_run.clear()
-    batcher = make(lanes=2, gate=threading.BoundedSemaphore(2), maximum_wait_seconds=0.5)
+    batcher = make(lanes=2, gate=threading.BoundedSemaphore(2), maximum_wait_seconds=COMPANY_SECONDS)
     futures = [batcher.submit(tensor=image(value)) for value in (1, 2, 3, 4)]
     both_entered(model)
     model.may_run.set()
