@@ -6,6 +6,7 @@ from django.urls import path
 
 from accounts import admin_api as api
 from accounts import audit_api
+from accounts import openapi as openapi  # importing it registers the two schemes
 
 urlpatterns = [
     path("api/v1/session/password", api.OwnPasswordView.as_view(), name="session-password"),

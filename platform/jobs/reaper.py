@@ -27,7 +27,7 @@ from jobs.heartbeats import EVENT_FLOW, WORKER, event_flow_is_alive
 from jobs.models import Job, JobStatus, OutboxMessage, WorkerStatus
 from jobs.policy import attempt_failed
 from jobs.transitions import Verdict, job_transition
-from studies.services import incoming_sweep
+from studies.incoming import incoming_sweep
 from transfers.sweep import uploads_sweep
 
 logger = logging.getLogger(__name__)

@@ -10,17 +10,23 @@ import io
 import os
 import struct
 import tempfile
+import warnings
 import zlib
 from dataclasses import dataclass
 from typing import IO, Any
 
 from django.conf import settings
+from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from inference_worker.contract.failures import CodedError
+
+# Tolerant on reading: our own rules decide. Warnings would carry values of the file into the logs.
+pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
+warnings.filterwarnings("ignore", module=r"pydicom\..*")
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 #: Everything before the pixels of real mammograms, vendors' private data included, is a few hundred kilobytes.

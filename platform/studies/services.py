@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import shutil
-import time
-from pathlib import Path
-
-from django.conf import settings
 
 from accounts.models import Site, User
 from studies.identity import identity_keep
 from studies.intake import IntakeRefusal, ReceivedImage, ReceivedStudy
 from studies.models import Image, StoredObject, Study
-
-logger = logging.getLogger(__name__)
 
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#+-]{0,127}")
 
@@ -85,25 +77,3 @@ def _stored_objects(site: Site, images: tuple[ReceivedImage, ...]) -> dict[str, 
     )
     digests = [image.sha256 for image in images]
     return {row.sha256: row for row in StoredObject.objects.filter(site=site, sha256__in=digests)}
-
-
-def incoming_sweep(*, older_than_seconds: float = 3600.0) -> int:
-    """Remove what a killed process left behind: files, and folders that archives were unpacked in; returns how many.
-
-    Safe while others receive."""
-    folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
-    removed = 0
-    for path in folder.glob("*") if folder.is_dir() else ():
-        try:
-            if time.time() - path.stat().st_mtime <= older_than_seconds:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-            removed += 1
-        except FileNotFoundError:
-            continue  # its own request was quicker
-        except OSError as error:
-            logger.warning("incoming: a temporary file cannot be removed: %s", type(error).__name__)
-    return removed

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
+from studies.incoming import incoming_sweep
 from studies.intake import IntakeRefusal
 from studies.models import Image, StoredObject, Study
 from studies.selectors import studies_visible_to, study_images_prefetch
-from studies.services import external_id_validate, incoming_sweep, study_create
+from studies.services import external_id_validate, study_create
 
 
 def test_a_study_has_its_images_in_order_and_pseudonyms_only(receive, site, submitter, mammogram, png_bytes) -> None:
