@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 # 3.12 and 3.11 first: for these there is a wheel that brings Redis along.
 PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3; do command -v $$name >/dev/null 2>&1 && \
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
+# Python keeps what it compiled. Where the environment forbids that, every process of the product and of a test run compiles all of it again.
+export PYTHONDONTWRITEBYTECODE :=
 # PORT and DATA_DIR, given here or in the environment, reach the commands by themselves; the platform knows the defaults.
 
 VENV := .venv
