@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from inference_worker.contract.orders import InferenceOrder
 from jobs import broker, dispatcher
@@ -68,6 +69,13 @@ def test_an_order_waits_for_its_time(redis_broker: Any, job: Job, moving_clock: 
     moving_clock.advance(2)
     assert orders_dispatch() == 1
     assert [order.attempt for order in in_broker(redis_broker, "routine")] == [1, 2]
+
+
+def test_a_quiet_round_asks_one_thing(redis_broker: Any, job: Job) -> None:
+    assert orders_dispatch() == 1
+    with CaptureQueriesContext(connection) as queries:
+        assert orders_dispatch() == 0
+    assert len(queries) == 1
 
 
 def test_a_cancelled_order_is_not_published(redis_broker: Any, job: Job) -> None:
