@@ -53,7 +53,7 @@ function comparisonPreview() {
         const columns = [t('deployments.now'), t('deployments.then')];
         node.replaceChildren(
           h('h3', { className: 'panel__subtitle' }, t('deployments.whatChanges')),
-          ...compareWarnings(data),
+          compareWarnings(data) ?? '', // nothing, where `null` would be written out
           h(
             'div',
             {

@@ -2,7 +2,7 @@
 import { h } from '../dom.js';
 import { digestShort, significant } from '../format.js';
 import { english, fieldWords } from '../server-words.js';
-import { t, tOr } from '../strings/index.js';
+import { plural, t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
 import { callout, dataTable } from './registry-page.js';
 
@@ -40,40 +40,67 @@ const mark = (same) =>
     t(same ? 'compare.same' : 'compare.different'),
   );
 
-function sectionNode(section, columns, onlyDifferent, keepSame) {
+const sectionName = ({ name }) => tOr(`compare.sections.${name}`, name);
+
+function sectionNode(section, columns, onlyDifferent) {
   const rows = section.rows.filter((row) => !onlyDifferent || !row.same);
-  if (!rows.length && !keepSame) return null;
-  const name = tOr(`compare.sections.${section.name}`, section.name);
+  if (!rows.length) return null;
+  const name = sectionName(section);
   return h(
     'section',
     { className: 'card panel compare__section' },
     h('div', { className: 'panel__head' }, h('h2', { className: 'h6 panel__title' }, name), mark(section.same)),
-    rows.length > 0 &&
-      dataTable({
-        caption: name,
-        className: 'compare__table',
-        columns: [t('compare.field'), ...columns, ...(onlyDifferent ? [] : [t('compare.verdict')])],
-        rows: rows.map((row) => ({
-          className: row.same || onlyDifferent ? null : 'compare__row--different',
-          of: [
-            nameOf(section, row.field),
-            valueNode(row.left),
-            valueNode(row.right),
-            ...(onlyDifferent ? [] : [mark(row.same)]),
-          ],
-        })),
-      }),
+    dataTable({
+      caption: name,
+      className: 'compare__table',
+      columns: [t('compare.field'), ...columns, ...(onlyDifferent ? [] : [t('compare.verdict')])],
+      rows: rows.map((row) => ({
+        className: row.same || onlyDifferent ? null : 'compare__row--different',
+        of: [
+          nameOf(section, row.field),
+          valueNode(row.left),
+          valueNode(row.right),
+          ...(onlyDifferent ? [] : [mark(row.same)]),
+        ],
+      })),
+    }),
   );
 }
 
-/** The warnings of a comparison, loud: a changed label order changes what every score means. */
-export const compareWarnings = ({ warnings }) =>
-  warnings.map((text) => callout({ tone: 'warning', title: english(text) }));
+/** The sections that say the same on both sides, in one card. */
+const sameNode = (sections) =>
+  h(
+    'section',
+    { className: 'card panel compare__section' },
+    h('h2', { className: 'h6 panel__title' }, t('compare.sameInBoth')),
+    h(
+      'ul',
+      { className: 'compare__sames' },
+      sections.map((section) =>
+        h('li', { className: 'compare__mark compare__mark--same' }, icon('check'), sectionName(section)),
+      ),
+    ),
+  );
 
-/** `columns`: what the two sides are called; `keepSame`: sections without a difference stay, as one line. */
+/** The warnings of a comparison as one note, loud: a changed label order changes what every score means. Null without any. */
+export const compareWarnings = ({ warnings }) =>
+  warnings.length > 0
+    ? callout({
+        tone: 'warning',
+        title: plural('compare.warnings', warnings.length),
+        children: h(
+          'ul',
+          { className: 'callout__list' },
+          warnings.map((text) => h('li', {}, english(text))),
+        ),
+      })
+    : null;
+
+/** `columns`: what the two sides are called; `keepSame`: sections without a difference are named, where they are not shown. */
 export function compareSections(comparison, { columns, onlyDifferent = false, keepSame = false }) {
-  const nodes = comparison.sections
-    .map((section) => sectionNode(section, columns, onlyDifferent, keepSame))
-    .filter(Boolean);
-  return nodes.length ? nodes : [callout({ tone: 'good', title: t('compare.allSame') })];
+  const nodes = comparison.sections.map((section) => sectionNode(section, columns, onlyDifferent)).filter(Boolean);
+  if (!nodes.length) nodes.push(callout({ tone: 'good', title: t('compare.allSame') }));
+  const same = onlyDifferent && keepSame ? comparison.sections.filter((section) => section.same) : [];
+  if (same.length) nodes.push(sameNode(same));
+  return nodes;
 }
