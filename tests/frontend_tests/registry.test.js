@@ -2,7 +2,7 @@ import { barChart, lineChart, ticks, ticksNamed } from '@/components/charts.js';
 import { checkReport } from '@/components/check-report.js';
 import { chipsCreate } from '@/components/chips.js';
 import { formValues, profileNames } from '@/components/onnx-form.js';
-import { compareSections, compareWarnings } from '@/components/package-compare.js';
+import { compareSections, compareCautions } from '@/components/package-compare.js';
 import { newestCheck, uploadable, uploadForm } from '@/components/package-upload.js';
 import { h } from '@/dom.js';
 
@@ -79,7 +79,7 @@ describe('charts', () => {
 
 describe('the comparison of packages', () => {
   const comparison = {
-    warnings: ['The labels are the same but stand in another order.'],
+    cautions: [{ code: 'labels_reordered', message: 'The labels are the same but stand in another order.' }],
     sections: [
       {
         name: 'labels',
@@ -117,15 +117,17 @@ describe('the comparison of packages', () => {
     expect(draw({}).textContent).toContain('model_v1.onnx');
   });
 
-  it('puts all warnings into one alert, each as an entry of its list', () => {
-    const alert = compareWarnings({ warnings: [...comparison.warnings, 'Another operating point.'] });
+  it('puts all cautions into one alert, each as an entry of its list', () => {
+    const alert = compareCautions({
+      cautions: [...comparison.cautions, { code: 'x', message: 'Another operating point.' }],
+    });
     expect(alert.getAttribute('role')).toBe('alert');
     expect(alert.querySelector('strong').textContent).toBe('2 differences to know before one takes the other’s place');
     expect([...alert.querySelectorAll('li')].map((entry) => entry.textContent)).toEqual([
       'The labels are the same but stand in another order.',
       'Another operating point.',
     ]);
-    expect(compareWarnings({ warnings: [] })).toBeNull();
+    expect(compareCautions({ cautions: [] })).toBeNull();
   });
 
   it('says so when nothing differs', () => {

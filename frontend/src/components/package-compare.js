@@ -1,7 +1,7 @@
-/** Two packages side by side: warnings first, then every section; what differs is marked by a word, not by colour alone. */
+/** Two packages side by side: cautions first, then every section; what differs is marked by a word, not by colour alone. */
 import { h } from '../dom.js';
 import { digestShort, significant } from '../format.js';
-import { english, fieldWords } from '../server-words.js';
+import { fieldWords } from '../server-words.js';
 import { plural, t, tOr } from '../strings/index.js';
 import { icon } from './icons.js';
 import { callout, dataTable } from './registry-page.js';
@@ -82,16 +82,16 @@ const sameNode = (sections) =>
     ),
   );
 
-/** The warnings of a comparison as one note, loud: a changed label order changes what every score means. Null without any. */
-export const compareWarnings = ({ warnings }) =>
-  warnings.length > 0
+/** The cautions of a comparison as one note, loud: a changed label order changes what every score means. Null without any. */
+export const compareCautions = ({ cautions }) =>
+  cautions.length > 0
     ? callout({
         tone: 'warning',
-        title: plural('compare.warnings', warnings.length),
+        title: plural('compare.cautions', cautions.length),
         children: h(
           'ul',
           { className: 'callout__list' },
-          warnings.map((text) => h('li', {}, english(text))),
+          cautions.map(({ message }) => h('li', {}, message)),
         ),
       })
     : null;

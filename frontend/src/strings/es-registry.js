@@ -206,7 +206,7 @@ export const esRegistry = {
     different: 'difiere',
     allSame: 'Los paquetes declaran lo mismo.',
     sameInBoth: 'Igual en ambos',
-    warnings: {
+    cautions: {
       one: 'Una diferencia que conviene conocer antes de sustituir uno por el otro',
       other: '{n} diferencias que conviene conocer antes de sustituir uno por el otro',
     },
