@@ -8,11 +8,17 @@ import { callout, dataTable } from './registry-page.js';
 
 const isDigest = (value) => typeof value === 'string' && /^(sha256:)?[0-9a-f]{64}$/.test(value);
 
+/** “steps 3 isolate_breast”, as the server names a step of the preparation. */
+function partWords(part) {
+  const [, n, step] = /^steps (\d+) (\w+)$/.exec(part) ?? [];
+  return n ? t('compare.step', { n, step: tOr(`models.steps.${step}`, step) }) : fieldWords(part);
+}
+
 /** Names of the manifest as words; paths of files and names of figures stay as they are. */
 const nameOf = ({ name }, field) =>
   name === 'files' || name === 'metrics'
     ? field
-    : field.split('.').flatMap((part, index) => [index > 0 && ' › ', fieldWords(part)]);
+    : field.split('.').flatMap((part, index) => [index > 0 && ' › ', partWords(part)]);
 
 function valueNode(value) {
   if (value === null || value === undefined || value === '') return t('common.none');

@@ -205,6 +205,7 @@ export const enRegistry = {
     different: 'differs',
     allSame: 'The packages state the same.',
     sameInBoth: 'The same in both',
+    step: 'step {n}, {step}',
     cautions: {
       one: 'One difference to know before one takes the other’s place',
       other: '{n} differences to know before one takes the other’s place',

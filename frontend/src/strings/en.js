@@ -297,6 +297,7 @@ export const en = {
     },
   },
   result: {
+    job: 'Job',
     suspicion: 'Suspicion',
     ringLabel: 'Suspicion {value}, {verdict} the threshold of {threshold}',
     above: 'at or above',

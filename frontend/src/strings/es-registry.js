@@ -206,6 +206,7 @@ export const esRegistry = {
     different: 'difiere',
     allSame: 'Los paquetes declaran lo mismo.',
     sameInBoth: 'Igual en ambos',
+    step: 'paso {n}, {step}',
     cautions: {
       one: 'Una diferencia que conviene conocer antes de sustituir uno por el otro',
       other: '{n} diferencias que conviene conocer antes de sustituir uno por el otro',

@@ -299,6 +299,7 @@ export const es = {
     },
   },
   result: {
+    job: 'Trabajo',
     suspicion: 'Sospecha',
     ringLabel: 'Sospecha {value}, {verdict} del umbral de {threshold}',
     above: 'en el nivel o por encima',
