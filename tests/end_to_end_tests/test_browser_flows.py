@@ -187,6 +187,28 @@ def test_views_hang_with_their_chest_walls_together_and_the_link_is_copied(
     assert page.evaluate("navigator.clipboard.readText()") == f"{stack.url}/jobs/{job}"
 
 
+def test_the_printed_report_begins_with_the_judgement_in_dark_on_white_and_keeps_the_shape_of_pictures(
+    page: Page, finished_job: str
+) -> None:
+    page.goto(f"/jobs/{finished_job}")
+    expect(page.locator(".stage").first).to_be_visible()
+    page.locator("html").evaluate("root => { root.dataset.bsTheme = 'dark'; }")
+    shape = "node => node.clientWidth / node.clientHeight"
+    seen = page.locator(".stage").first.evaluate(shape)
+    page.emulate_media(media="print")
+    try:
+        summary, viewer = page.locator(".summary").bounding_box(), page.locator(".viewer").bounding_box()
+        assert summary is not None
+        assert viewer is not None
+        assert summary["y"] + summary["height"] <= viewer["y"]
+        expect(page.locator(".ring__value").first).to_have_css("fill", "rgb(0, 0, 0)")
+        expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
+        assert page.locator(".stage").first.evaluate(shape) == pytest.approx(seen, rel=0.02)
+        expect(page.locator(".provenance")).to_contain_text(finished_job)
+    finally:
+        page.emulate_media(media="screen")
+
+
 # ── The frame ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
