@@ -48,7 +48,7 @@ export function told(value) {
   if (typeof value.message !== 'string') return value;
   if ('title' in value) return failureTold(value);
   if ('field' in value) return entryTold(value);
-  return { ...value, message: tOr(`server.cautions.${value.code}`, value.message) };
+  return { ...value, message: tOr(`server.cautions.${value.code}`, value.message, value.values ?? {}) };
 }
 
 /** Reads an answer's text in this page's language. Throws as JSON.parse does. */

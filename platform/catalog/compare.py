@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from catalog.models import ModelPackage
@@ -39,12 +40,36 @@ class Section:
         return all(row.same for row in self.rows)
 
 
+class CautionCode(StrEnum):
+    """Stable, for programs; src/strings/es-server.js says each in Spanish."""
+
+    LABELS_REORDERED = "labels_reordered"
+    LABELS_DIFFER = "labels_differ"
+    TASKS_DIFFER = "tasks_differ"
+    SUSPICION_DIFFERS = "suspicion_differs"
+    THRESHOLD_DIFFERS = "threshold_differs"
+    PREPROCESSING_DIFFERS = "preprocessing_differs"
+    HEATMAPS_DIFFER = "heatmaps_differ"
+    VIEWS_DIFFER = "views_differ"
+    ACQUISITIONS_DIFFER = "acquisitions_differ"
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What a person must not overlook. `message` says it with what each side states."""
+
+    code: CautionCode
+    message: str
+    left: str = ""
+    right: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`warnings` are sentences for the person who is about to put one in the other's place."""
+    """`cautions` are for the person who is about to put one in the other's place."""
 
     sections: tuple[Section, ...]
-    warnings: tuple[str, ...]
+    cautions: tuple[Caution, ...]
 
 
 def packages_compare(*, left: ModelPackage, right: ModelPackage) -> Comparison:
@@ -63,7 +88,7 @@ def packages_compare(*, left: ModelPackage, right: ModelPackage) -> Comparison:
         ),
         _section("files", _files(one), _files(other)),
     )
-    return Comparison(sections=sections, warnings=tuple(_warnings(one, other)))
+    return Comparison(sections=sections, cautions=tuple(_cautions(one, other)))
 
 
 def _section(name: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> Section:
@@ -109,32 +134,43 @@ def _files(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {entry["path"]: entry["sha256"] for entry in manifest["files"]}
 
 
-def _warnings(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[str]:
-    first, second = list(left["classes"]), list(right["classes"])
-    if first != second:
-        words = f"left {', '.join(first)}; right {', '.join(second)}"
-        if sorted(first) == sorted(second):
-            yield f"The labels are the same but stand in another order: {words}. Read scores by their labels, never by position."
-        else:
-            yield f"The labels differ: {words}. Results of the two cannot be compared label by label."
-    if left.get("task", "classification") != right.get("task", "classification"):
-        yield f"The tasks differ: left {left.get('task')}, right {right.get('task')}."
+def _cautions(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[Caution]:
+    yield from _label_cautions(left, right)
     mine, theirs = left["suspicion"], right["suspicion"]
     if sorted(mine["classes"]) != sorted(theirs["classes"]):
-        yield (
-            f"Suspicion means something else: left {' + '.join(mine['classes'])}, right {' + '.join(theirs['classes'])}. "
-            "The worklist's order will change its meaning."
-        )
+        ours, others = " + ".join(mine["classes"]), " + ".join(theirs["classes"])
+        words = f"Suspicion means something else: left {ours}, right {others}. The worklist's order will change its meaning."
+        yield Caution(CautionCode.SUSPICION_DIFFERS, words, ours, others)
     if mine["threshold"] != theirs["threshold"]:
-        yield (
-            f"Another operating point: suspicion is marked above {mine['threshold']:g} on the left, "
-            f"{theirs['threshold']:g} on the right."
-        )
+        ours, others = f"{mine['threshold']:g}", f"{theirs['threshold']:g}"
+        words = f"Another operating point: suspicion is marked above {ours} on the left, {others} on the right."
+        yield Caution(CautionCode.THRESHOLD_DIFFERS, words, ours, others)
     if left["preprocessing"] != right["preprocessing"]:
-        yield "The images are prepared differently, so views that one can assess the other may not."
-    ours, others = left["explanation"], right["explanation"]
-    if ours["method"] != others["method"]:
-        yield f"The heatmaps are made differently: left {ours['method']}, right {others['method']}."
-    narrower = [name for name in ("views", "acquisitions") if set(left["intended_use"][name]) != set(right["intended_use"][name])]
-    if narrower:
-        yield f"They were made for different {' and '.join(narrower)}."
+        words = "The images are prepared differently, so views that one can assess the other may not."
+        yield Caution(CautionCode.PREPROCESSING_DIFFERS, words)
+    ours, others = left["explanation"]["method"], right["explanation"]["method"]
+    if ours != others:
+        words = f"The heatmaps are made differently: left {ours}, right {others}."
+        yield Caution(CautionCode.HEATMAPS_DIFFER, words, ours, others)
+    for code, name in ((CautionCode.VIEWS_DIFFER, "views"), (CautionCode.ACQUISITIONS_DIFFER, "acquisitions")):
+        ours, others = (", ".join(sorted(one["intended_use"][name])) or "—" for one in (left, right))
+        if ours != others:
+            yield Caution(code, f"They were made for different {name}: left {ours}, right {others}.", ours, others)
+
+
+def _label_cautions(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[Caution]:
+    first, second = list(left["classes"]), list(right["classes"])
+    if first != second:
+        ours, others = ", ".join(first), ", ".join(second)
+        words = f"left {ours}; right {others}"
+        if sorted(first) == sorted(second):
+            message = (
+                f"The labels are the same but stand in another order: {words}. Read scores by their labels, never by position."
+            )
+            yield Caution(CautionCode.LABELS_REORDERED, message, ours, others)
+        else:
+            message = f"The labels differ: {words}. Results of the two cannot be compared label by label."
+            yield Caution(CautionCode.LABELS_DIFFER, message, ours, others)
+    ours, others = (str(one.get("task", "classification")) for one in (left, right))
+    if ours != others:
+        yield Caution(CautionCode.TASKS_DIFFER, f"The tasks differ: left {ours}, right {others}.", ours, others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,19 +14,24 @@ from tests.end_to_end_tests.stack import ROOT
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 needs_axe = pytest.mark.skipif(not AXE.is_file(), reason="NO AXE: accessibility was not tested. Run “npm ci” in frontend.")
 
-RUN = """([within, rules]) => axe.run(within, { resultTypes: ['violations'], ...(rules && { runOnly: rules }) }).then(
+RUN = """([within, rules, also]) => axe.run(within, {
+    resultTypes: ['violations'],
+    rules: Object.fromEntries(also.map((rule) => [rule, { enabled: true }])),
+    ...(rules && { runOnly: rules }),
+  }).then(
   ({ violations, passes }) => ({
     passed: passes.length,
     violations: violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`),
   }))"""
 
 
-def axe_violations(page: Page, *, within: str = "html", rules: list[str] | None = None) -> list[str]:
-    """Every rule unless some are named. Raises AssertionError where next to nothing was looked at."""
+def axe_violations(page: Page, *, within: str = "html", rules: list[str] | None = None, also: Sequence[str] = ()) -> list[str]:
+    """Every rule unless some are named; `also` names such as axe leaves out by default. Raises AssertionError where next to
+    nothing was looked at."""
     page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
-    found: dict[str, Any] = page.evaluate(RUN, [within, rules])
+    found: dict[str, Any] = page.evaluate(RUN, [within, rules, list(also)])
     assert found["passed"] >= (1 if rules else 5), f"axe looked at next to nothing of {within} at {page.url}"
     return list(found["violations"])
 

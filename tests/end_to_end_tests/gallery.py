@@ -10,7 +10,8 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -34,6 +35,8 @@ from tests.platform_tests.notifications_tests.receiver import receiving
 OUT = ROOT / "build" / "gallery"
 LONGEST_PX = 2400
 SHEET_PX = 1950
+PAIRS = 24
+USERNAME = "gallery.of-a-long-name"
 #: name → width, height, theme, language
 LOOKS = {
     f"{width}-{theme}": (width, height, theme, "en")
@@ -48,7 +51,7 @@ class Person:
     password: str
 
 
-def context_open(browser: Browser, url: str, person: Person, look: str) -> BrowserContext:
+def context_open(browser: Browser, url: str, person: Person, look: str, *, bypass_csp: bool = False) -> BrowserContext:
     width, height, theme, language = LOOKS[look]
     context = browser.new_context(
         base_url=url,
@@ -56,6 +59,7 @@ def context_open(browser: Browser, url: str, person: Person, look: str) -> Brows
         reduced_motion="reduce",
         locale={"en": "en-GB", "es": "es-ES"}[language],
         has_touch=width < 500,
+        bypass_csp=bypass_csp,
     )
     context.add_init_script(f"localStorage.setItem('mammoserve.theme', '{theme}')")
     session_open(context, person, language=language)
@@ -76,6 +80,7 @@ def session_open(context: BrowserContext, person: Person, *, language: str = "en
 
 def _shot(page: Page, path: Path, *, whole: bool) -> None:
     page.wait_for_timeout(SETTLED_MS)
+    expect(page.locator(".stage[data-state=loading]")).to_have_count(0)  # full pixels follow the preview
     window = page.viewport_size
     if whole and window and page.evaluate("matchMedia('(pointer: coarse)').matches"):
         # Chromium forgets the finger while it photographs beyond the window, and pages have smaller buttons without one
@@ -149,13 +154,12 @@ def gallery_make(browser: Browser, tour: Tour, looks: list[str]) -> None:
             sys.stdout.write(f"{path}\n")
 
 
-def main() -> int:
-    """The looks named on the command line, or all of them."""
+@contextmanager
+def tour_begin() -> Iterator[tuple[Browser, Tour]]:
+    """A product of its own with something on every page, and the browser. Raises FileNotFoundError where there is no Chromium."""
     path = chromium()
     if path is None:
-        sys.stderr.write("No Chromium: install it or set CHROMIUM_PATH.\n")
-        return 1
-    username = "gallery.of-a-long-name"
+        raise FileNotFoundError("No Chromium: install it or set CHROMIUM_PATH.")
     settings = {**SETTINGS, "WEBHOOKS_PORTS": ""}
     with (
         tempfile.TemporaryDirectory() as data,
@@ -163,12 +167,20 @@ def main() -> int:
         Stack(data_dir=Path(data) / "data", **settings) as stack,
         sync_playwright() as playwright,
     ):
-        things = things_make(stack, phantom_study(seed=7, size_hw=(1024, 832)), webhook_url=receiver.url())
-        person = Person(username, platform_administrator(stack, username))
+        things = things_make(stack, phantom_study(seed=7, size_hw=(1024, 832)), webhook_url=receiver.url(), pairs=PAIRS)
+        person = Person(USERNAME, platform_administrator(stack, USERNAME))
         browser = playwright.chromium.launch(executable_path=path, args=OFFLINE_FLAGS)
         expect.set_options(timeout=STEP_LIMIT_MS)
-        gallery_make(browser, Tour(stack.url, person, things, OUT), sys.argv[1:] or list(LOOKS))
+        yield browser, Tour(stack.url, person, things, OUT)
         browser.close()
+
+
+def main() -> int:
+    """The looks named on the command line, or all of them; what else is named are the only pages and states."""
+    named = sys.argv[1:]
+    looks = [name for name in named if name in LOOKS] or list(LOOKS)
+    with tour_begin() as (browser, tour):
+        gallery_make(browser, replace(tour, only=frozenset(named) - frozenset(LOOKS)), looks)
     return 0
 
 

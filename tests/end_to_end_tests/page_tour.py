@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from model_registry.phantom import PhantomView
+from tests.end_to_end_tests.candidates import DEPLOYMENT, candidate_run
 from tests.end_to_end_tests.schema_check.ground import upload_send
 from tests.end_to_end_tests.stack import ROOT, Stack, wait_until
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from playwright._impl._api_structures import SetCookieParam
 
 LIST = ROOT / "frontend" / "build" / "pages.js"
-DRAWN = "#content > :not(.loading)"
 #: Page → its address with the fields of Things, and what is there once it has been drawn.
 STOPS = {
     "login": ("/login", "#login-submit"),
@@ -36,9 +36,9 @@ STOPS = {
     "job-compare": ("/jobs/compare?left={job}&right={rerun}", ".pairs"),
     "models": ("/models", ".package-card"),
     "model": ("/models/{package}", ".check-items"),
-    "model-compare": ("/models/compare?left={package}&right={other}", DRAWN),
+    "model-compare": ("/models/compare?left={package}&right={other}", ".compare__section"),
     "deployments": ("/deployments", ".workers"),
-    "agreement": ("/deployments/{deployment}/agreement?scope=site", DRAWN),
+    "agreement": ("/deployments/{deployment}/agreement?scope=site", ".metric-tiles"),
     "monitoring": ("/monitoring?name={deployment}&scope=site", "#content .panel, #content .empty"),
     "audit": ("/audit", ".audit"),
     "people": ("/people", ".admin-list tbody tr"),
@@ -100,8 +100,9 @@ def batch_ended(stack: Stack, batch: str, *, limit_seconds: float = 60) -> None:
     )
 
 
-def things_make(stack: Stack, views: list[PhantomView], *, webhook_url: str) -> Things:
-    """The least that leaves no page empty: a study with two jobs, a batch with a file held back, a webhook and a delivery."""
+def things_make(stack: Stack, views: list[PhantomView], *, webhook_url: str, pairs: int = 3) -> Things:
+    """The least that leaves no page empty: a study with two jobs, a batch with a file held back, a webhook and a delivery, and a
+    candidate that has answered for `pairs` studies."""
     answer = stack.submit([(f"{n}.dcm", view.to_dicom_bytes()) for n, view in enumerate(views[:2])], external_id="tour")
     answer.raise_for_status()
     job = str(answer.json()["job"]["id"])
@@ -116,10 +117,11 @@ def things_make(stack: Stack, views: list[PhantomView], *, webhook_url: str) -> 
         what="the package is proven, a while after the start",
         every_seconds=0.2,
     )
-    again = post(stack, "jobs/rerun", {"jobs": [job], "package": package, "reason": "to be compared"})
+    other = candidate_run(stack, package, cases=pairs)
+    again = post(stack, "jobs/rerun", {"jobs": [job], "package": other, "reason": "to be compared"})
     rerun = str(stack.wait_ended(again["results"][0]["job"])["id"])
     batch_ended(stack, batch)
-    return Things(job=job, rerun=rerun, batch=batch, webhook=webhook, package=package, other=package, deployment="default")
+    return Things(job=job, rerun=rerun, batch=batch, webhook=webhook, package=package, other=other, deployment=DEPLOYMENT)
 
 
 def causes_stage(context: BrowserContext, *, language: str = "en") -> None:

@@ -2,7 +2,7 @@ import { barChart, lineChart, ticks, ticksNamed } from '@/components/charts.js';
 import { checkReport } from '@/components/check-report.js';
 import { chipsCreate } from '@/components/chips.js';
 import { formValues, profileNames } from '@/components/onnx-form.js';
-import { compareSections, compareWarnings } from '@/components/package-compare.js';
+import { compareSections, compareCautions } from '@/components/package-compare.js';
 import { newestCheck, uploadable, uploadForm } from '@/components/package-upload.js';
 import { h } from '@/dom.js';
 
@@ -79,7 +79,7 @@ describe('charts', () => {
 
 describe('the comparison of packages', () => {
   const comparison = {
-    warnings: ['The labels are the same but stand in another order.'],
+    cautions: [{ code: 'labels_reordered', message: 'The labels are the same but stand in another order.' }],
     sections: [
       {
         name: 'labels',
@@ -105,22 +105,29 @@ describe('the comparison of packages', () => {
     expect(row.lastElementChild.textContent).toBe('differs');
   });
 
-  it('shows differences alone where asked to, and what is the same as one line if that is kept', () => {
+  it('shows differences alone where asked to, and names what is the same if that is kept', () => {
     expect(draw({ onlyDifferent: true }).querySelectorAll('section')).toHaveLength(1);
     const kept = draw({ onlyDifferent: true, keepSame: true });
     expect(kept.querySelectorAll('section')).toHaveLength(2);
     expect(kept.querySelectorAll('tbody tr')).toHaveLength(1);
-    expect(kept.lastElementChild.textContent).toBe('Files and digestssame');
+    expect(kept.lastElementChild.textContent).toBe('The same in bothFiles and digests');
   });
 
   it('leaves paths of files as they are and makes words of the manifest’s names', () => {
     expect(draw({}).textContent).toContain('model_v1.onnx');
   });
 
-  it('puts warnings into alerts', () => {
-    const [alert] = compareWarnings(comparison);
+  it('puts all cautions into one alert, each as an entry of its list', () => {
+    const alert = compareCautions({
+      cautions: [...comparison.cautions, { code: 'x', message: 'Another operating point.' }],
+    });
     expect(alert.getAttribute('role')).toBe('alert');
-    expect(alert.textContent).toContain('another order');
+    expect(alert.querySelector('strong').textContent).toBe('2 differences to know before one takes the other’s place');
+    expect([...alert.querySelectorAll('li')].map((entry) => entry.textContent)).toEqual([
+      'The labels are the same but stand in another order.',
+      'Another operating point.',
+    ]);
+    expect(compareCautions({ cautions: [] })).toBeNull();
   });
 
   it('says so when nothing differs', () => {

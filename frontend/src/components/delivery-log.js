@@ -1,5 +1,5 @@
 /** The delivery log of a webhook: each event with its attempts, what was sent and what came back. Data in, nodes out. */
-import { h } from '../dom.js';
+import { h, visuallyHidden } from '../dom.js';
 import { dateTime, duration } from '../format.js';
 import { t, tOr } from '../strings/index.js';
 import { button, dataTable, timeNode } from './registry-page.js';
@@ -37,56 +37,62 @@ function attemptsNode(delivery) {
   });
 }
 
-/** One delivery; `onReplay(delivery)` where it may be sent again. */
-export function deliveryNode(delivery, { onReplay }) {
+/** What came of it so far, on one line. */
+function outcomeWords(delivery) {
   const last = delivery.attempts.at(-1);
+  const next = delivery.next_attempt_at && t('webhook.nextAttempt', { time: dateTime(delivery.next_attempt_at) });
+  return [last ? outcome(last) : t('webhook.noAttempt'), next].filter(Boolean).join(' · ');
+}
+
+const replayNode = (delivery, onReplay) =>
+  button({
+    words: t('webhook.replay'),
+    small: true,
+    glyph: 'arrowRepeat',
+    'aria-label': t('webhook.replayOf', { type: delivery.event_type, time: dateTime(delivery.created_at) }),
+    onClick: () => onReplay(delivery),
+  });
+
+/** One delivery: a line that unfolds, and beside it `onReplay(delivery)` where it may be sent again. */
+export function deliveryNode(delivery, { onReplay }) {
   return h(
     'li',
     { className: 'delivery', dataset: { id: delivery.id } },
     h(
-      'div',
-      { className: 'delivery__head' },
-      deliveryBadge(delivery.state),
-      h('code', { className: 'delivery__type' }, delivery.event_type),
-      delivery.is_replay && h('span', { className: 'muted' }, t('webhook.isReplay')),
-      h('span', { className: 'delivery__time' }, timeNode(delivery.created_at)),
-      delivery.state !== 'pending' &&
-        button({
-          words: t('webhook.replay'),
-          small: true,
-          glyph: 'arrowRepeat',
-          'aria-label': t('webhook.replayOf', { type: delivery.event_type, time: dateTime(delivery.created_at) }),
-          onClick: () => onReplay(delivery),
-        }),
-    ),
-    h(
-      'p',
-      { className: 'delivery__words' },
-      last ? outcome(last) : t('webhook.noAttempt'),
-      delivery.next_attempt_at && ` · ${t('webhook.nextAttempt', { time: dateTime(delivery.next_attempt_at) })}`,
-    ),
-    h(
       'details',
-      { className: 'more' },
+      {},
       h(
         'summary',
-        {},
-        t('webhook.details'),
-        h('span', { className: 'visually-hidden' }, ` ${delivery.event_type} ${dateTime(delivery.created_at)}`),
+        { className: 'delivery__line' },
+        h('span', { className: 'delivery__state' }, deliveryBadge(delivery.state)),
+        h(
+          'span',
+          { className: 'delivery__event' },
+          h('code', { className: 'delivery__type' }, delivery.event_type),
+          delivery.is_replay && h('span', { className: 'muted' }, t('webhook.isReplay')),
+        ),
+        h('span', { className: 'delivery__words' }, outcomeWords(delivery)),
+        h('span', { className: 'delivery__time' }, timeNode(delivery.created_at)),
+        visuallyHidden(t('webhook.details')),
       ),
-      attemptsNode(delivery),
-      h('p', { className: 'panel__subtitle delivery__subtitle' }, t('webhook.payload')),
       h(
-        'pre',
-        {
-          className: 'delivery__payload',
-          tabindex: '0',
-          role: 'region',
-          'aria-label': `${t('webhook.payload')}: ${nameOf(delivery)}`,
-        },
-        payloadWords(delivery.payload),
+        'div',
+        { className: 'delivery__more' },
+        attemptsNode(delivery),
+        h('p', { className: 'panel__subtitle delivery__subtitle' }, t('webhook.payload')),
+        h(
+          'pre',
+          {
+            className: 'delivery__payload',
+            tabindex: '0',
+            role: 'region',
+            'aria-label': `${t('webhook.payload')}: ${nameOf(delivery)}`,
+          },
+          payloadWords(delivery.payload),
+        ),
+        h('p', { className: 'form-text' }, t('webhook.eventId'), ' ', h('code', {}, delivery.event_id)),
       ),
-      h('p', { className: 'form-text' }, t('webhook.eventId'), ' ', h('code', {}, delivery.event_id)),
     ),
+    delivery.state !== 'pending' && replayNode(delivery, onReplay),
   );
 }

@@ -5,7 +5,7 @@ import { registry } from '../registry-api.js';
 import { administersEverySite, mayChange } from '../rights.js';
 import { t } from '../strings/index.js';
 import { formAsk, problemNode, reasonField } from './form-dialog.js';
-import { compareSections, compareWarnings } from './package-compare.js';
+import { compareSections, compareCautions } from './package-compare.js';
 import { packageName, scopeWords } from './package-parts.js';
 import { callout } from './registry-page.js';
 import { toast } from './toasts.js';
@@ -53,7 +53,7 @@ function comparisonPreview() {
         const columns = [t('deployments.now'), t('deployments.then')];
         node.replaceChildren(
           h('h3', { className: 'panel__subtitle' }, t('deployments.whatChanges')),
-          ...compareWarnings(data),
+          compareCautions(data) ?? '', // nothing, where `null` would be written out
           h(
             'div',
             {

@@ -39,7 +39,6 @@ function sideNode(name, { job, result }) {
         h(
           'span',
           { className: 'compare__threshold muted' },
-          '· ',
           t('result.threshold', { value: percent(suspicion.threshold) }),
         ),
       ),

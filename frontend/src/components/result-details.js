@@ -132,6 +132,7 @@ export function provenanceCard(result, { onCopy }) {
       use?.views?.length > 0 && fact(t('result.intendedViews'), use.views.join(', ')),
       use?.acquisitions?.length > 0 && fact(t('result.intendedAcquisitions'), english(use.acquisitions.join(', '))),
       fact(t('result.elapsed'), elapsedList(result.elapsed_seconds)),
+      h('div', { className: 'fact print-only' }, h('dt', {}, t('result.job')), h('dd', {}, h('code', {}, result.job))),
     ),
     use?.statement &&
       h('p', { className: 'summary__hint' }, h('strong', {}, `${t('result.intendedUse')}: `), english(use.statement)),

@@ -40,10 +40,7 @@ export function progressCard(job) {
       'dl',
       { className: 'facts' },
       !running && fact(t('job.position'), job.queue_position ?? t('common.none')),
-      fact(
-        t('job.eta'),
-        eta === null ? t('worklist.etaUnknown') : t('job.etaValue', { time: duration(Math.max(1, eta)) }),
-      ),
+      fact(t('job.eta'), eta === null ? t('job.etaUnknown') : t('job.etaValue', { time: duration(Math.max(1, eta)) })),
       fact(t('job.attempt'), `${job.attempt} / ${job.max_attempts}`),
       fact(t('job.priority'), tOr(`priority.${job.priority}`, job.priority)),
       job.package && fact(t('job.model'), `${job.package.name} ${job.package.version}`),

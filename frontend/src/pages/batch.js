@@ -126,7 +126,7 @@ function noteDraw(batch) {
       held &&
         callout({
           title: plural('batch.quarantined', held),
-          children: [h('p', {}, h('a', { href: `/quarantine?batch=${id}` }, t('batch.toQuarantine')))],
+          children: [h('p', {}, h('a', { href: `/quarantine?batch=${id}` }, plural('batch.toQuarantine', held)))],
         }),
     ].filter(Boolean),
   );

@@ -1,5 +1,5 @@
 /** Two packages side by side. */
-import { compareSections, compareWarnings } from '../components/package-compare.js';
+import { compareSections, compareCautions } from '../components/package-compare.js';
 import { packageLink, packageName, placeBadges, validationBadge } from '../components/package-parts.js';
 import { button, contentShow, emptyCard, headShow, link, registryStart } from '../components/registry-page.js';
 import { h } from '../dom.js';
@@ -38,7 +38,7 @@ function show(comparison) {
     ],
   });
   contentShow(
-    compareWarnings(comparison),
+    compareCautions(comparison),
     h(
       'div',
       { className: 'compare__sides' },

@@ -82,7 +82,7 @@ export const enBatches = {
     open: 'Open the result',
     reused: 'Run of an earlier submission of the same images',
     quarantined: { one: '{n} item is kept aside', other: '{n} items are kept aside' },
-    toQuarantine: 'Look at them',
+    toQuarantine: { one: 'Look at it', other: 'Look at them' },
     clear: 'Show all items',
     source: 'Archive or folder: {n} studies',
     failed: 'Why the batch failed',

@@ -204,6 +204,12 @@ export const enRegistry = {
     same: 'same',
     different: 'differs',
     allSame: 'The packages state the same.',
+    sameInBoth: 'The same in both',
+    step: 'step {n}, {step}',
+    cautions: {
+      one: 'One difference to know before one takes the other’s place',
+      other: '{n} differences to know before one takes the other’s place',
+    },
     field: 'What',
     verdict: 'Verdict',
     chooseTitle: 'Choose two packages',

@@ -143,7 +143,6 @@ export const en = {
     queuePosition: 'Position {n} in the queue',
     queuePositionNext: 'Next in the queue',
     eta: 'about {time} left',
-    etaUnknown: 'time left not known yet',
     attempt: 'attempt {n} of {max}',
     took: 'took {time}',
     stageOf: '{stage} — step {n} of {total}',
@@ -264,6 +263,7 @@ export const en = {
     back: 'Worklist',
     headingPlain: 'Study {id}',
     headingNone: 'Study without an id',
+    etaUnknown: 'not known yet',
     etaValue: 'about {time}',
     submitted: 'Submitted {time}',
     copyLink: 'Copy link',
@@ -297,6 +297,7 @@ export const en = {
     },
   },
   result: {
+    job: 'Job',
     suspicion: 'Suspicion',
     ringLabel: 'Suspicion {value}, {verdict} the threshold of {threshold}',
     above: 'at or above',

@@ -83,7 +83,7 @@ export const esBatches = {
     open: 'Abrir el resultado',
     reused: 'Ejecución de un envío anterior de las mismas imágenes',
     quarantined: { one: '{n} elemento está apartado', other: '{n} elementos están apartados' },
-    toQuarantine: 'Revisarlos',
+    toQuarantine: { one: 'Revisarlo', other: 'Revisarlos' },
     clear: 'Mostrar todos los elementos',
     source: 'Archivo comprimido o carpeta: {n} estudios',
     failed: 'Por qué falló el lote',

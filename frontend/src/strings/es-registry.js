@@ -205,6 +205,12 @@ export const esRegistry = {
     same: 'igual',
     different: 'difiere',
     allSame: 'Los paquetes declaran lo mismo.',
+    sameInBoth: 'Igual en ambos',
+    step: 'paso {n}, {step}',
+    cautions: {
+      one: 'Una diferencia que conviene conocer antes de sustituir uno por el otro',
+      other: '{n} diferencias que conviene conocer antes de sustituir uno por el otro',
+    },
     field: 'Qué',
     verdict: 'Veredicto',
     chooseTitle: 'Elija dos paquetes',

@@ -152,6 +152,21 @@ export const esServer = {
     view_outside_intended_use: 'El modelo no se hizo para esta proyección; su respuesta es menos fiable.',
     modality_outside_intended_use: 'El modelo no se hizo para este tipo de adquisición; su respuesta es menos fiable.',
     window_assumed: 'La imagen no dice cómo mostrarla; se dedujo una ventana de sus propios valores.',
+    // of two packages side by side: what each declares
+    labels_reordered:
+      'Las etiquetas son las mismas pero en otro orden: izquierda {left}; derecha {right}. Lea las puntuaciones por su etiqueta, nunca por su posición.',
+    labels_differ:
+      'Las etiquetas difieren: izquierda {left}; derecha {right}. Los resultados de ambos no se pueden comparar etiqueta por etiqueta.',
+    tasks_differ: 'Las tareas difieren: izquierda {left}, derecha {right}.',
+    suspicion_differs:
+      'La sospecha significa otra cosa: izquierda {left}, derecha {right}. El orden de la lista de trabajo cambiará de significado.',
+    threshold_differs:
+      'Otro punto de operación: la sospecha se marca por encima de {left} a la izquierda y de {right} a la derecha.',
+    preprocessing_differs:
+      'Las imágenes se preparan de otra manera, así que puede que uno no valore proyecciones que el otro sí valora.',
+    heatmaps_differ: 'Los mapas de calor se hacen de otra manera: izquierda {left}, derecha {right}.',
+    views_differ: 'Se hicieron para proyecciones distintas: izquierda {left}, derecha {right}.',
+    acquisitions_differ: 'Se hicieron para adquisiciones distintas: izquierda {left}, derecha {right}.',
   },
   /** What lengths rest on, by the plane of the pixel spacing. */
   measuring: {

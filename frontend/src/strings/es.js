@@ -143,7 +143,6 @@ export const es = {
     queuePosition: 'Posición {n} en la cola',
     queuePositionNext: 'El siguiente de la cola',
     eta: 'faltan unos {time}',
-    etaUnknown: 'tiempo restante aún desconocido',
     attempt: 'intento {n} de {max}',
     took: 'tardó {time}',
     stageOf: '{stage} — paso {n} de {total}',
@@ -266,6 +265,7 @@ export const es = {
     back: 'Lista de trabajo',
     headingPlain: 'Estudio {id}',
     headingNone: 'Estudio sin identificador',
+    etaUnknown: 'aún desconocido',
     etaValue: 'unos {time}',
     submitted: 'Enviado {time}',
     copyLink: 'Copiar el enlace',
@@ -299,6 +299,7 @@ export const es = {
     },
   },
   result: {
+    job: 'Trabajo',
     suspicion: 'Sospecha',
     ringLabel: 'Sospecha {value}, {verdict} del umbral de {threshold}',
     above: 'en el nivel o por encima',

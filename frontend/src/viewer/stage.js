@@ -293,6 +293,7 @@ export function stageCreate({ image, result, state, title, onLines, onSay, onAlo
 
   const resized = new ResizeObserver(() => {
     room = { width: Math.max(1, node.clientWidth), height: Math.max(1, node.clientHeight) };
+    styleSet(node, { '--frame-ratio': room.width / room.height }); // what is printed has the shape of what is seen
     show();
   });
   resized.observe(node);

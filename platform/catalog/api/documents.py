@@ -143,7 +143,11 @@ def comparison_document(comparison: Comparison, *, left: ModelPackage, right: Mo
             }
             for section in comparison.sections
         ],
-        "warnings": list(comparison.warnings),
+        "cautions": [
+            {"code": caution.code.value, "message": caution.message, "values": {"left": caution.left, "right": caution.right}}
+            for caution in comparison.cautions
+        ],
+        "warnings": [caution.message for caution in comparison.cautions],
     }
 
 

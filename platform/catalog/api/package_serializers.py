@@ -11,6 +11,7 @@ from typing import Any
 from rest_framework import serializers
 
 from catalog.api.serializers import FailureWordsSerializer, PackageSerializer
+from catalog.compare import CautionCode
 from catalog.models import UPLOAD_KINDS, CheckKind, CheckState, UploadState
 from catalog.requests import REASON_MINIMUM
 from common.fields import StrictCharField, StrictFloatField, StrictRegexField
@@ -131,12 +132,27 @@ class ComparedSectionSerializer(serializers.Serializer):
     rows = ComparedRowSerializer(many=True)
 
 
+class ComparedValuesSerializer(serializers.Serializer):
+    left = serializers.CharField(allow_blank=True)
+    right = serializers.CharField(allow_blank=True)
+
+
+class ComparedCautionSerializer(serializers.Serializer):
+    """`code` is stable, `message` may be worded anew; `values` is what each side states, empty where it names nothing."""
+
+    code = serializers.ChoiceField(choices=[code.value for code in CautionCode])
+    message = serializers.CharField()
+    values = ComparedValuesSerializer()
+
+
 class ComparisonSerializer(serializers.Serializer):
-    """Two packages side by side. `warnings` are sentences for whoever is about to put one in the other's place."""
+    """Two packages side by side. `cautions` are for whoever is about to put one in the other's place; `warnings` are their
+    messages alone."""
 
     left = PackageSerializer()
     right = PackageSerializer()
     sections = ComparedSectionSerializer(many=True)
+    cautions = ComparedCautionSerializer(many=True)
     warnings = serializers.ListField(child=serializers.CharField())
 
 

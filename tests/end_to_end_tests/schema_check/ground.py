@@ -93,7 +93,7 @@ def _platform_administrator_make(stack: Stack, username: str) -> None:
 def _things_make(stack: Stack, client: httpx.Client, ground: Ground) -> None:
     views = phantom_study(seed=11, size_hw=(512, 416))
     ground.files = [view.to_dicom_bytes() for view in views[:2]]
-    good, bad = _submit(client, ground.files[0]), _submit(client, _broken(views[1]))
+    good, bad = _submit(client, ground.files[0]), _submit(client, unreadable(views[1]))
     upload = upload_send(client, ground.files[1])
     resumed = upload_send(client, b"half", length=8)
     batch = _post(client, "batches", {"name": "checked", "auto_start": True, "items": [
@@ -172,7 +172,7 @@ def upload_send(client: httpx.Client, data: bytes, *, length: int | None = None)
     return str(answer.json()["id"])
 
 
-def _broken(view: PhantomView) -> bytes:
+def unreadable(view: PhantomView) -> bytes:
     """An image whose header is in order and whose JPEG 2000 stream is none: taken in, and refused by the worker."""
     dataset = pydicom.dcmread(io.BytesIO(view.to_dicom_bytes()))
     dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless

@@ -141,6 +141,10 @@ def test_comparing_says_what_differs_and_warns_of_the_order_of_labels(
     assert (classes["left"][0], classes["right"][0], classes["same"]) == ("normal", "malignant", False)
     assert "another order: left normal, benign, malignant; right malignant, benign, normal" in document["warnings"][0]
     assert any("above 0.5 on the left, 0.25 on the right" in warning for warning in document["warnings"])
+    cautions = {caution["code"]: caution["values"] for caution in document["cautions"]}
+    assert cautions["threshold_differs"] == {"left": "0.5", "right": "0.25"}
+    assert cautions["labels_reordered"]["right"] == "malignant, benign, normal"
+    assert [caution["message"] for caution in document["cautions"]] == document["warnings"]
     same = admin_api.get(f"{URL}/compare?left={left.pk}&right={left.pk}").json()
     assert (same["warnings"], {section["same"] for section in same["sections"]}) == ([], {True})
     assert admin_api.get(f"{URL}/compare?left={left.pk}").status_code == 404

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from catalog.compare import CautionCode
 from common.problems import transport_words
 from inference_worker.contract.failures import CATALOGUE
 from jobs import wording
@@ -50,6 +51,6 @@ def test_every_refusal_of_a_request_is_known_in_spanish() -> None:
 def test_cautions_and_what_measures_rest_on_are_known_in_spanish() -> None:
     planes = {plane or "none" for plane in wording._MEASURED}
 
-    assert keys(area("cautions")) == set(wording.CAUTIONS)
+    assert keys(area("cautions")) == set(wording.CAUTIONS) | set(CautionCode)
     assert keys(area("measuring")) == planes
     assert keys(area("segmentation")) == {plane or "none" for plane in wording._SPACING} | {"nothing"}

@@ -168,8 +168,8 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(comparison_document(comparison, left=left, right=right)))
             return
-        for warning in comparison.warnings:
-            self.stdout.write(f"! {warning}")
+        for caution in comparison.cautions:
+            self.stdout.write(f"! {caution.message}")
         for section in comparison.sections:
             for row in section.rows:
                 if not row.same:
