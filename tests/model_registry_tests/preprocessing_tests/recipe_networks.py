@@ -88,15 +88,11 @@ QUICK = {
     "modified-unet, thin": Recipe("modified-unet", "grey-256", (256, 256, 1), _LESION, 1, {"model": {"options": {"width": 4}}}),
 }
 SLOW = {
-    **{
-        name: Recipe(name, "rgb-224", (224, 224, 3), S1, 8)
-        for name in ("density-shufflenet", "density-densenet121", "density-vgg16")
-    },
+    "density-shufflenet": Recipe("density-shufflenet", "rgb-224", (224, 224, 3), S1, 8),
+    "density-densenet121": Recipe("density-densenet121", "rgb-224", (224, 224, 3), S1, 8),
     "density-efficientnetv2-b0": Recipe("density-efficientnetv2-b0", "rgb255-224", (224, 224, 3), S1, 8),
-    **{
-        name: Recipe(name, "grey-244", (244, 244, 1), S2, 4)
-        for name in ("callback-densenet121", "callback-mobilenetv2", "callback-resnet50", "callback-vgg16")
-    },
+    "callback-mobilenetv2": Recipe("callback-mobilenetv2", "grey-244", (244, 244, 1), S2, 4),
+    "callback-resnet50": Recipe("callback-resnet50", "grey-244", (244, 244, 1), S2, 4),
     **{
         name: Recipe(name, "grey-224", (224, 224, 1), S3, 3)
         for name in ("naive-baseline", "overfitting", "regularised", "wider", "deeper", "narrower")
@@ -108,6 +104,16 @@ SLOW = {
     "efficientnet-b2": Recipe("efficientnet-b2", "rgb255-260", (260, 260, 3), S4, 1),
     "efficientnet-b3": Recipe("efficientnet-b3", "rgb255-300", (300, 300, 3), S4, 1),
     "modified-unet": Recipe("modified-unet", "grey-256", (256, 256, 1), _LESION, 1),
+}
+#: Half a minute each to convert, and nothing in them is new: the network of one row above, profile, labels and head of another.
+SIBLINGS = {
+    "density-vgg16": (Recipe("density-vgg16", "rgb-224", (224, 224, 3), S1, 8), "two-class-vgg16", "density-densenet121"),
+    "callback-vgg16": (Recipe("callback-vgg16", "grey-244", (244, 244, 1), S2, 4), "two-class-vgg16", "callback-resnet50"),
+    "callback-densenet121": (
+        Recipe("callback-densenet121", "grey-244", (244, 244, 1), S2, 4),
+        "density-densenet121",
+        "callback-resnet50",
+    ),
 }
 
 

@@ -26,6 +26,7 @@ from tests.inference_worker_tests.factories import Bench
 from tests.model_registry_tests.preprocessing_tests.recipe_networks import (
     GOLDEN,
     QUICK,
+    SIBLINGS,
     SLOW,
     AnsweringNetwork,
     pictures,
@@ -49,13 +50,18 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def test_every_recipe_that_ships_is_here_and_every_profile_has_a_quick_network() -> None:
     exact = {recipe.config for name, recipe in NAMED.items() if not name.endswith("light")}
-    assert exact == set(config_names()) - {"dog-fpn-film"}  # the shipped model's own recipe: test_shipped_packages
+    assert exact | set(SIBLINGS) == set(config_names()) - {
+        "dog-fpn-film"
+    }  # the shipped model's own recipe: test_shipped_packages
     assert {recipe.profile for recipe in QUICK.values()} == set(RECIPES)
+    for recipe, network, rest in SIBLINGS.values():
+        assert recipe.training().model.family == NAMED[network].training().model.family
+        assert replace(recipe, config="") == replace(NAMED[rest], config="")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMED if "as served" not in name])
+@pytest.mark.parametrize("name", [*(name for name in NAMED if "as served" not in name), *SIBLINGS])
 def test_a_recipe_says_what_its_system_published(name: str) -> None:
-    recipe = NAMED[name]
+    recipe = SIBLINGS[name][0] if name in SIBLINGS else NAMED[name]
     training = recipe.training()
     assert training.model.labels == recipe.labels
     assert training.preprocessing == recipe.profile
