@@ -47,6 +47,8 @@ class Recipe:
     labels: tuple[str, ...]
     units: int
     changes: Mapping[str, Any] = field(default_factory=dict)
+    #: Half of what golden inputs allow. Untrained layers' terms cancel, which costs float32 three of its seven digits.
+    tolerance: float = 5e-4
 
     def training(self) -> TrainingConfig:
         changes = {**self.changes, "model": {"weights_path": None, **self.changes.get("model", {})}}
@@ -98,7 +100,8 @@ SLOW = {
         for name in ("naive-baseline", "overfitting", "regularised", "wider", "deeper", "narrower")
     },
     "multi-branch": Recipe("multi-branch", "grey-mask-224", (224, 224, 4), S3, 3),
-    "narrower-2560x1440": Recipe("narrower-2560x1440", "grey-2560x1440", (2560, 1440, 1), S3, 3),
+    # its features are means over 230,000 cells each, which libraries add up in orders of their own
+    "narrower-2560x1440": Recipe("narrower-2560x1440", "grey-2560x1440", (2560, 1440, 1), S3, 3, tolerance=5e-3),
     "two-class-vgg16": Recipe("two-class-vgg16", "rgb-224", (224, 224, 3), S4, 1),
     "efficientnet-b0": Recipe("efficientnet-b0", "rgb255-224", (224, 224, 3), S4, 1),
     "efficientnet-b2": Recipe("efficientnet-b2", "rgb255-260", (260, 260, 3), S4, 1),
