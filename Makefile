@@ -22,6 +22,8 @@ fingerprint = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
 SERVING_SETS := platform/requirements.txt inference_worker/requirements-cpu.txt
 SERVING := $(STAMPS)/serving-$(call fingerprint,$(SERVING_SETS))
 FULL := $(STAMPS)/full-$(call fingerprint,requirements.txt)
+TORCH_SET := tests/requirements-torch.txt
+TORCH := $(STAMPS)/torch-$(call fingerprint,requirements.txt $(TORCH_SET))
 
 # The front end is built again when its sources differ from those of the last build; the guide's page is made of the rooms' Markdown.
 GUIDE_SOURCES := $(wildcard platform/docs/*.md $(foreach room,client batches notifications,platform/$(room)/README.md))
@@ -75,6 +77,13 @@ test: $(FULL) frontend  ## Every test but the slow ones, end to end with real pr
 .PHONY: test-slow
 test-slow: $(FULL) frontend  ## The slow ones: the deepest networks converted, long trainings, 500 studies among dying processes
 	$(PYTEST) --dist worksteal -m slow
+
+.PHONY: test-torch
+test-torch: $(TORCH)  ## Exports of PyTorch, explained and packaged. Installs PyTorch; where pip finds no CPU build, that is gigabytes
+	$(BIN)/python -m pytest -q -m torch tests/model_registry_tests
+
+.PHONY: torch
+torch: $(TORCH)
 
 .PHONY: static
 static: $(FULL) $(FRONTEND_DEPENDENCIES)  ## Lint, formats, types, import rules, migrations, compose file
@@ -143,6 +152,12 @@ $(FULL): | $(BIN)/python
 	@echo "· Installing everything: TensorFlow, test and check tools (several minutes the first time)"
 	@$(PIP) install --progress-bar off -r requirements.txt $(SHOW_PIP)
 	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/full-* $(STAMPS)/serving-* && touch $@ $(SERVING)
+
+$(TORCH): | $(FULL)
+	@echo "· Installing PyTorch"
+	@$(PIP) install --progress-bar off -c requirements.txt -r $(TORCH_SET) $(SHOW_PIP)
+	@$(BIN)/python -c 'import torch, onnxscript'
+	@rm -f $(STAMPS)/torch-* && touch $@
 
 $(FRONTEND_DEPENDENCIES): | $(BIN)/python
 	@$(if $(NODE_ON_PATH),true,[ -x $(NODE_WHEEL)/node ] || { echo "· Installing Node from its wheel"; \

@@ -122,15 +122,22 @@ def gather(reverse: Reverse, node: onnx.NodeProto, gradient: Gradient) -> Contri
     rank = len(reverse.shape(source))
     axis = attribute(node, "axis", 0) % rank
     indices = reverse.graph.constant(node.input[1])
-    if indices is None or indices.ndim > 1:
-        raise reverse.refuse(node, "only constant indices of rank 0 or 1 are covered")
+    if indices is None:
+        raise reverse.refuse(node, "its indices are computed at run time")
     size = _size(reverse, node, source, axis)
     g = gradient
     if indices.ndim == 0:
         name = reverse.emit("Unsqueeze", g.name, reverse.graph.add_integers([axis]))
         g = Gradient(name, frozenset(a + (a >= axis) for a in g.lazy))
-    else:
+    elif indices.ndim == 1:
         g = reverse.dense(g, result, axes=[axis])
+    else:
+        sizes = [indices.size if a == axis else reverse.shape(source)[a] for a in range(1, rank)]
+        known = [count for count in sizes if count is not None]
+        if axis == 0 or len(known) < len(sizes):
+            raise reverse.refuse(node, "a table of indices is covered along an axis behind the first, and at fixed sizes")
+        g = reverse.dense(g, result, axes=range(1, rank - 1 + indices.ndim))
+        g = Gradient(reverse.graph.reshape(g.name, [-1, *known]), g.lazy)
     chosen = [int(index) % size for index in indices.ravel()]
     return {0: Gradient(_spread(reverse, g.name, axis, chosen, size, rank, source), g.lazy)}
 

@@ -12,12 +12,12 @@ import onnx
 import onnxruntime
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not in the pinned sets; install it to test exports of PyTorch")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from model_registry.explain import NoTarget, UnknownShape, explain_model  # noqa: E402
+from model_registry.explain import NoGradientRule, NoTarget, UnknownShape, explain_model  # noqa: E402
 from tests.model_registry_tests.explain_tests.architectures import (  # noqa: E402
     ARCHITECTURES,
     CLASSES,
@@ -26,6 +26,7 @@ from tests.model_registry_tests.explain_tests.architectures import (  # noqa: E4
     VisionTransformer,
 )
 
+pytestmark = pytest.mark.torch
 SIZE = 32
 SEEDS = 20  # random heads that speak against every class but one are passed over
 
@@ -104,10 +105,19 @@ def test_an_architecture_passes_without_a_layer_named_by_hand(name: str) -> None
     check(ARCHITECTURES[name], dynamo=False)
 
 
-@pytest.mark.parametrize("name", ["ResNet-50", "DenseNet", "MobileNetV3", "ConvNeXt"])
+@pytest.mark.parametrize("name", ["ResNet-50", "DenseNet", "MobileNetV3", "EfficientNet"])
 def test_an_architecture_passes_as_the_newer_exporter_writes_it(name: str) -> None:
-    pytest.importorskip("onnxscript", reason="the newer exporter of PyTorch needs onnxscript")
+    pytest.importorskip("onnxscript", reason="the newer exporter of PyTorch needs onnxscript: make test-torch")
     check(ARCHITECTURES[name], dynamo=True)
+
+
+def test_indices_that_the_newer_exporter_computes_from_the_batch_are_refused_in_words_and_eigen_cam_is_left() -> None:
+    """It writes ConvNeXt's mean over channels-last memory as a Gather through all images at once."""
+    pytest.importorskip("onnxscript", reason="the newer exporter of PyTorch needs onnxscript: make test-torch")
+    model = exported(ARCHITECTURES["ConvNeXt"]().eval(), torch.rand(2, 3, SIZE, SIZE), dynamo=True)
+    with pytest.raises(NoGradientRule, match="Gather of node 'node_as_strided': its indices are computed at run time"):
+        explain_model(model)
+    assert explain_model(model, method="eigen-cam").grid_hw == (SIZE // 4, SIZE // 4)
 
 
 def test_at_least_twenty_architectures_are_covered() -> None:

@@ -1,6 +1,6 @@
 """PyTorch exports against PyTorch's own gradients: hand-written blocks in the manner of ResNet, DenseNet and MobileNet.
 
-torch is in none of the pinned sets; without it these tests are skipped and say so.
+torch is in no pinned set but its own (`make test-torch`); without it these tests are skipped and say so.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import pytest
 
 from model_registry.explain import UnknownShape, explain_model
 
-torch = pytest.importorskip("torch", reason="torch is not in the pinned sets; install it to test exports of PyTorch")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+pytestmark = pytest.mark.torch
 CLASSES = 4
 SIZE = 32
 

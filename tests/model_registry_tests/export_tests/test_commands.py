@@ -218,8 +218,9 @@ def test_external_data_variants_given_images_and_another_method(place: Path, cap
     assert "heatmaps correlate at" in capsys.readouterr().out
 
 
+@pytest.mark.torch
 def test_an_export_of_pytorch_answers_as_pytorch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not in the pinned sets; install it to test exports of PyTorch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch")
     nn = torch.nn
     torch.manual_seed(3)
     body = [nn.Conv2d(1, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 12, 3, 2, 1)]

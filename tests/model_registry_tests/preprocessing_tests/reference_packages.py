@@ -21,24 +21,25 @@ from model_registry.packaging import Package, package_write
 from model_registry.packaging.named_profiles import profile_named
 from tests.model_registry_tests.preprocessing_tests.reference_recipes import RECIPES, dicom_levels
 
-_S0 = ("normal", "benign", "malignant")
-_S1 = tuple(f"Density{density}{finding}" for density in (1, 2, 3, 4) for finding in ("Benign", "Malignant"))
-_S2 = ("Benign", "Benign_Without_Callback", "Malignant", "Normal")
-_S3 = ("Benign", "Cancer", "Normal")
-_S4 = ("benign", "malignant")
-# profile → labels in the order the system was trained with, and which of them are suspicious
+# the labels of the five systems, in the order each was trained with
+S0 = ("normal", "benign", "malignant")
+S1 = tuple(f"Density{density}{finding}" for density in (1, 2, 3, 4) for finding in ("Benign", "Malignant"))
+S2 = ("Benign", "Benign_Without_Callback", "Malignant", "Normal")
+S3 = ("Benign", "Cancer", "Normal")
+S4 = ("benign", "malignant")
+# profile → its system's labels, and which of them are suspicious
 LABELS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "clahe-227": (_S0, ("malignant",)),
-    "rgb-224": (_S1, _S1[1::2]),
-    "rgb-227": (_S1, _S1[1::2]),
-    "grey-244": (_S2, ("Malignant",)),
-    "grey-224": (_S3, ("Cancer",)),
-    "grey-zero-mask-224": (_S3, ("Cancer",)),
-    "grey-mask-224": (_S3, ("Cancer",)),
-    "grey-2560x1440": (_S3, ("Cancer",)),
-    "rgb255-224": (_S4, ("malignant",)),
-    "rgb255-260": (_S4, ("malignant",)),
-    "rgb255-300": (_S4, ("malignant",)),
+    "clahe-227": (S0, ("malignant",)),
+    "rgb-224": (S1, S1[1::2]),
+    "rgb-227": (S1, S1[1::2]),
+    "grey-244": (S2, ("Malignant",)),
+    "grey-224": (S3, ("Cancer",)),
+    "grey-zero-mask-224": (S3, ("Cancer",)),
+    "grey-mask-224": (S3, ("Cancer",)),
+    "grey-2560x1440": (S3, ("Cancer",)),
+    "rgb255-224": (S4, ("malignant",)),
+    "rgb255-260": (S4, ("malignant",)),
+    "rgb255-300": (S4, ("malignant",)),
     "grey-256": (("no lesion", "lesion"), ("lesion",)),
 }
 ZERO_TO_255 = ("clahe-227", "rgb255-224", "rgb255-260", "rgb255-300")

@@ -1,4 +1,7 @@
-"""From the bytes of a DICOM object to the score a person reads, through the worker's own pipeline, by hand and by Keras."""
+"""From the bytes of a DICOM object to the score a person reads, through the worker's own pipeline, by hand.
+
+test_recipe_networks does the same with a real network for each recipe.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,8 @@ import pytest
 
 from inference_worker.contract.failures import CodedError
 from inference_worker.contract.results import StudyResult
-from model_registry.building.golden import drawings, golden_contents
-from model_registry.packaging import Package, package_write
-from model_registry.packaging.named_profiles import profile_named
-from model_registry.packaging.profile import Clahe, Display, PreprocessingProfile, Resize, Scale
+from model_registry.building.golden import drawings
+from model_registry.packaging import Package
 from tests.inference_worker_tests.factories import Bench
 from tests.model_registry_tests.preprocessing_tests.reference_packages import LABELS, answer, reference_package
 from tests.model_registry_tests.preprocessing_tests.reference_recipes import RECIPES, dicom_levels, variants
@@ -80,54 +81,3 @@ def test_a_package_whose_labels_changed_places_never_serves(bench: Bench) -> Non
         study_run(bench, package)
     assert caught.value.code == "model:golden_mismatch"
     assert "Malignant" in caught.value.detail
-
-
-def test_a_zoo_network_scores_dicom_bytes_as_keras_does_and_serves_with_no_other_profile(
-    bench: Bench,
-) -> None:
-    from model_registry.export.onnx_export import keras_to_onnx
-    from model_registry.zoo.registry import zoo_build
-
-    import keras  # isort: skip  # after the room has chosen the backend
-
-    keras.utils.set_random_seed(7)
-    classes, suspicious = LABELS["clahe-227"]
-    zoo_model = zoo_build("clahe-cnn", classes=classes, activation="softmax", input_shape=(227, 227, 1))
-    network = zoo_model.keras_model
-    tensors = np.stack([RECIPES["clahe-227"](dicom_levels(variants()[name].to_bytes())) for name in SCORED])
-    # random weights on 0–255 saturate the softmax, which would hide every difference: bring the logits to some units
-    last = [layer for layer in network.layers if layer.name == "logits" or getattr(layer, "units", 0) == len(classes)][-1]
-    largest = float(np.abs(network.predict(tensors, verbose=0)["logits"]).max())
-    last.set_weights([weights * 3.0 / largest for weights in last.get_weights()])
-    expected = network.predict(tensors, verbose=0)["logits"].astype(np.float64)
-    probabilities = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
-    assert 0.02 < probabilities.min() < probabilities.max() < 0.98
-
-    exported = keras_to_onnx(zoo_model=zoo_model)
-    template = reference_package(bench.folder / "template", "clahe-227", images=drawings()).manifest
-    golden, cases = golden_contents(model=exported.explained, profile=profile_named("clahe-227"), tolerance=1e-3, classes=classes)
-    manifest = template.model_dump(exclude={"files", "golden"}) | {
-        "golden": cases,
-        "suspicion": {"classes": suspicious, "target": "malignant", "threshold": 0.5},
-        "explanation": {"targets": zoo_model.targets, "cam_layer": exported.cam_layer, "grid_hw": exported.grid_hw},
-    }
-    contents = {"model.onnx": exported.explained.SerializeToString(), "MODEL_CARD.md": b"# zoo\n", **golden}
-    package = package_write(folder=bench.folder / "zoo", manifest=manifest, contents=contents)
-    for image, by_keras, logits in zip(study_run(bench, package).images, probabilities, expected, strict=True):
-        np.testing.assert_allclose(list((image.probabilities or {}).values()), by_keras, atol=1e-4)
-        np.testing.assert_allclose(list((image.logits or {}).values()), logits, atol=1e-4 * max(1.0, np.abs(expected).max()))
-    right = package.manifest.preprocessing.steps
-    for wrong in (
-        [step for step in right if not isinstance(step, Clahe)],
-        [step.model_copy(update={"voi": "full_range"}) if isinstance(step, Display) else step for step in right],
-        [step.model_copy(update={"kernel": "pil.nearest"}) if isinstance(step, Resize) else step for step in right],
-        [step for step in right if not isinstance(step, Scale)],
-    ):
-        profile = PreprocessingProfile(name="wrong", steps=tuple(wrong))
-        mutated = package_write(
-            folder=bench.folder / f"wrong-{len(list(bench.folder.iterdir()))}",
-            manifest=manifest | {"preprocessing": profile},
-            contents=contents,
-        )
-        with pytest.raises(CodedError, match="model:golden_mismatch"):
-            study_run(bench, mutated)

@@ -16,6 +16,7 @@ PLATFORM = "platform/requirements.txt"
 WORKER_CPU = "inference_worker/requirements-cpu.txt"
 WORKER_GPU = "inference_worker/requirements-gpu.txt"
 SERVING = (PLATFORM, WORKER_CPU, WORKER_GPU)
+TORCH = "tests/requirements-torch.txt"
 OURS = {
     "mammoserve_client",
     "accounts",
@@ -98,7 +99,12 @@ def test_each_engine_set_carries_one_build_of_the_engine() -> None:
     assert "onnxruntime" not in pins(WORKER_GPU)
 
 
-@pytest.mark.parametrize("name", [EVERYTHING, *SERVING])
+def test_the_set_of_pytorch_goes_on_top_of_the_full_set_and_moves_nothing_in_it() -> None:
+    assert pins(TORCH).keys() & pins(EVERYTHING).keys() == set()
+    assert "torch" in pins(TORCH)
+
+
+@pytest.mark.parametrize("name", [EVERYTHING, *SERVING, TORCH])
 def test_a_set_names_no_registry_address_and_no_hash(name: str) -> None:
     text = (ROOT / name).read_text()
     assert re.search(r"://|--hash|index-url|find-links|@ file", text) is None
