@@ -96,8 +96,9 @@ app.steps["worker"].add(ThreadsOnly)
 
 @worker_ready.connect
 def _begin(**_: Any) -> None:
-    for name in ("celery.app.trace", "celery.worker.strategy"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # two lines a task; tasks logs one with the job's own words
+    # Two lines a task, where tasks logs one with the job's own words; and where the object store's credentials were found.
+    for name in ("celery.app.trace", "celery.worker.strategy", "aiobotocore", "botocore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     runtime.get()  # heartbeats from now on: a worker without a job is alive too
 
 

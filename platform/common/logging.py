@@ -118,6 +118,9 @@ def logging_config(*, log_format: str, level: str) -> dict[str, Any]:
             # Two lines for each message, which say that a task of that name ran.
             "celery.app.trace": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
+            # Where it found its credentials and its endpoint, in every process and every command.
+            "aiobotocore": {"level": "WARNING"},
+            "botocore": {"level": "WARNING"},
             # A line for each request with its whole address, which may hold a receiver's credential.
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
-from catalog.management.commands import catalog
+from catalog.management import verdicts
 from catalog.models import CheckState, ModelPackage, PackageCheck
 from common.object_store import ObjectStore
 from tests.platform_tests.catalog_tests.test_archives import zipped
@@ -70,16 +70,16 @@ def test_a_refused_file_says_its_code(store: ObjectStore, administrator: User, t
 
 def test_waiting_ends_with_the_verdict(store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = package_in(tmp_path)
-    assert status_of("validate", package.pk, "--wait", "0")[0] == catalog.NOT_OVER
+    assert status_of("validate", package.pk, "--wait", "0")[0] == verdicts.NOT_OVER
     moved = iter([CheckState.RUNNING, CheckState.FAILED, CheckState.PASSED])
 
     def passes(seconds: float) -> None:
         """Time goes by and a worker reports."""
         PackageCheck.objects.update(state=next(moved), failure_code="model:golden_mismatch", failure_detail="by 0.5")
 
-    monkeypatch.setattr(catalog.time, "sleep", passes)
+    monkeypatch.setattr(verdicts.time, "sleep", passes)
     status, words = status_of("validate", package.pk, "--wait", "60")
-    assert (status, words) == (catalog.FAILED, "model:golden_mismatch: by 0.5")
+    assert (status, words) == (verdicts.FAILED, "model:golden_mismatch: by 0.5")
     said("validate", package.pk, "--wait", "60")
     assert json.loads(said("report", package.pk, "--json"))["state"] == "PASSED"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,7 +13,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import Site, User
 from catalog.deployments import deployment_activate
-from catalog.models import AppendOnly, CheckState, Deployment, DeploymentChange, ModelPackage
+from catalog.management import verdicts
+from catalog.models import AppendOnly, CheckState, Deployment, DeploymentChange, ModelPackage, PackageCheck
 from catalog.packages import package_install
 from catalog.selectors import deployment_resolve
 from common.object_store import ObjectStore
@@ -152,12 +154,43 @@ def test_the_api_lists_what_a_site_can_submit_to(
 def test_the_command_installs_and_activates_what_has_passed(store: ObjectStore, tmp_path: Path) -> None:
     out = io.StringIO()
     folder = package_folder(tmp_path)
+    with pytest.raises(CommandError, match="is a worker up") as caught:
+        call_command("install_package", str(folder), activate="default", reason="first model", wait=0.0, stdout=out)
+    assert caught.value.returncode == verdicts.NOT_OVER
     with pytest.raises(CommandError, match="model:not_validated"):
-        call_command("install_package", str(folder), activate="default", reason="first model", stdout=out)
+        call_command(
+            "install_package", str(folder), activate="default", reason="first model", without_validation=True, stdout=out
+        )
     package = package_mark(ModelPackage.objects.get(), CheckState.PASSED)
     call_command("install_package", str(folder), activate="default", reason="first model", stdout=out)
     assert out.getvalue().strip() == package.digest
     assert DeploymentChange.objects.get().reason == "first model"
+
+
+@pytest.mark.parametrize("state", [CheckState.PASSED, CheckState.FAILED])
+def test_the_command_waits_for_the_workers_verdict_and_heeds_it(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: CheckState
+) -> None:
+    said = io.StringIO()
+    moved = iter([CheckState.RUNNING, CheckState.RUNNING, state])
+
+    def passes(seconds: float) -> None:
+        """Time goes by and a worker reports."""
+        reached = next(moved)
+        PackageCheck.objects.update(state=reached, failure_code="model:golden_mismatch", failure_detail="by 0.5")
+        package_mark(ModelPackage.objects.get(), reached)
+
+    monkeypatch.setattr(verdicts.time, "sleep", passes)
+    given: dict[str, Any] = {"activate": "default", "reason": "first model", "stderr": said, "stdout": io.StringIO()}
+    if state == CheckState.PASSED:
+        call_command("install_package", str(package_folder(tmp_path)), **given)
+        assert DeploymentChange.objects.get().package_id == ModelPackage.objects.get().pk
+    else:
+        with pytest.raises(CommandError, match="model:golden_mismatch: by 0.5") as caught:
+            call_command("install_package", str(package_folder(tmp_path)), **given)
+        assert caught.value.returncode == verdicts.FAILED
+        assert not DeploymentChange.objects.exists()
+    assert said.getvalue().splitlines() == ["validation queued …", "validation running …"]
 
 
 def test_the_command_refuses_without_a_reason_and_without_a_package(store: ObjectStore, tmp_path: Path) -> None:

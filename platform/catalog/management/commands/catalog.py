@@ -26,15 +26,14 @@ from catalog.api.package_serializers import OnnxFormSerializer
 from catalog.check_orders import validation_request
 from catalog.compare import packages_compare
 from catalog.management.chosen import package_chosen, person_named
-from catalog.models import CheckState, ModelPackage, PackageCheck, PackageUpload, UploadState
+from catalog.management.verdicts import FAILED, NOT_OVER, verdict_heed, verdict_wait
+from catalog.models import ModelPackage, PackageCheck, PackageUpload, UploadState
 from catalog.package_files import package_card, package_zip
 from catalog.packages import package_archive, package_unarchive
 from catalog.selectors import package_checks, package_jobs_count, packages_everywhere
 from catalog.uploads import archive_upload, onnx_upload
 from inference_worker.contract.failures import CodedError
 
-FAILED, NOT_OVER = 3, 4
-_OVER = (CheckState.PASSED, CheckState.FAILED)
 _LOOK_SECONDS = 0.5
 
 
@@ -134,11 +133,7 @@ class Command(BaseCommand):
 
     def _judged(self, options: dict[str, Any], check: PackageCheck, deadline: float) -> None:
         """Wait for the end of a validation, then say what it found and end as it did."""
-        while check.state not in _OVER:
-            if time.monotonic() > deadline:
-                raise CommandError(f"{check.pk} is still {check.state}; is a worker up?", returncode=NOT_OVER)
-            time.sleep(_LOOK_SECONDS)
-            check.refresh_from_db()
+        verdict_wait(check, deadline=deadline)
         self._verdict(options, check)
 
     def _verdict(self, options: dict[str, Any], check: PackageCheck) -> None:
@@ -146,8 +141,7 @@ class Command(BaseCommand):
         report = document["report"] or {"items": []}
         lines = [f"{item['verdict']:<8} {item['title']}: {item['detail']}" for item in report["items"]]
         self._say(options, document, "\n".join([*lines, f"{check.state} {check.package_id} on {check.worker or 'no worker'}"]))
-        if check.state == CheckState.FAILED:
-            raise CommandError(f"{check.failure_code}: {check.failure_detail}", returncode=FAILED)
+        verdict_heed(check)
 
     def _archive(self, options: dict[str, Any]) -> None:
         user = person_named(options["username"]) if options["username"] else None
