@@ -19,6 +19,7 @@ from jobs.broker import celery_app  # noqa: E402  - after setup: importing it lo
 
 app = celery_app()
 app.conf.include = ["jobs.ledger_tasks"]
+app.conf.worker_enable_remote_control = False  # commands are for inference workers; here each would be an error in the log
 
 
 @setup_logging.connect

@@ -186,7 +186,7 @@ def test_the_command_waits_for_the_workers_verdict_and_heeds_it(
         call_command("install_package", str(package_folder(tmp_path)), **given)
         assert DeploymentChange.objects.get().package_id == ModelPackage.objects.get().pk
     else:
-        with pytest.raises(CommandError, match="model:golden_mismatch: by 0.5") as caught:
+        with pytest.raises(CommandError, match=r"model:golden_mismatch: by 0\.5") as caught:
             call_command("install_package", str(package_folder(tmp_path)), **given)
         assert caught.value.returncode == verdicts.FAILED
         assert not DeploymentChange.objects.exists()

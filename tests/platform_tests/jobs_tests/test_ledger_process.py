@@ -97,6 +97,8 @@ def test_a_ledger_that_is_killed_is_replaced_and_every_job_ends_once(
         send(event("succeeded", job), heartbeat())
     first = start_ledger()
     wait_until(lambda: Result.objects.exists(), what="the first result")
+    broker.packages_announce(packages=[])  # for inference workers
+    wait_until(lambda: Result.objects.count() >= 10, what="all that was sent")
     first.kill()
     first.wait()
     for job in every_job[10:]:
@@ -120,3 +122,4 @@ def test_a_ledger_that_is_killed_is_replaced_and_every_job_ends_once(
     ready = [json.loads(line) for line in log.splitlines() if "ledger ready" in line]
     assert [line["logger"] for line in ready] == ["jobs.ledger_tasks"] * 2
     assert "succeeded in" not in log
+    assert "pidbox" not in log

@@ -1,7 +1,7 @@
 """`manage.py install_package FOLDER [--activate NAME --reason TEXT]`: verify, store and optionally serve a model package.
 
-A worker is asked to validate it, unless one has. Only what passed is activated, so --activate waits for the worker's verdict. Exit
-status: 0 done, 1 refused, 3 the validation failed, 4 it was not over in time; the same command then goes on where it was.
+A worker is asked to validate it, unless one has. Only what passed is activated, so --activate waits for the worker's verdict.
+Exit status: 0 done, 1 refused, 3 the validation failed, 4 it was not over in time; the same command then goes on where it was.
 """
 
 from __future__ import annotations
