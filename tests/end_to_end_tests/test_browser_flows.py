@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from inference_worker.contract.failures import CATALOGUE
 from model_registry.phantom import PhantomView
-from tests.end_to_end_tests.browsing import RESULT_LIMIT_MS, Watched, sign_in
+from tests.end_to_end_tests.browsing import RESULT_LIMIT_MS, Watched, sign_in, still
 from tests.end_to_end_tests.schema_check.ground import unreadable
 from tests.end_to_end_tests.stack import Stack, wait_until
 
@@ -171,9 +171,10 @@ def test_views_hang_with_their_chest_walls_together_and_the_link_is_copied(
     job = str(stack.submit(files, external_id="flow-hanging").raise_for_status().json()["job"]["id"])
     stack.wait_ended(job)
     page.goto(f"/jobs/{job}")
+    expect(page.locator(".stage")).to_have_count(4)
+    still(page)
     boxes = {}
     for view in ("RCC", "LCC", "RMLO", "LMLO"):
-        expect(page.locator(f".stage[data-view={view}]")).to_be_visible()
         boxes[view] = page.locator(f".stage[data-view={view}]").bounding_box()
     assert all(boxes.values())
     for above, below in (("RCC", "RMLO"), ("LCC", "LMLO")):
@@ -192,6 +193,7 @@ def test_the_printed_report_begins_with_the_judgement_in_dark_on_white_and_keeps
 ) -> None:
     page.goto(f"/jobs/{finished_job}")
     expect(page.locator(".stage").first).to_be_visible()
+    still(page)
     page.locator("html").evaluate("root => { root.dataset.bsTheme = 'dark'; }")
     shape = "node => node.clientWidth / node.clientHeight"
     seen = page.locator(".stage").first.evaluate(shape)
