@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from model_registry.phantom import PhantomView, phantom_study
-from tests.end_to_end_tests.browsing import OFFLINE_FLAGS, STEP_LIMIT_MS, Watched, chromium
+from tests.end_to_end_tests.browsing import OFFLINE_FLAGS, STEP_LIMIT_MS, Watched, chromium, sign_in
 from tests.end_to_end_tests.schema_check.ground import SETTINGS
 from tests.end_to_end_tests.stack import Stack
 
@@ -53,6 +53,25 @@ def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
     context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900})
     yield Watched(context, stack)
     context.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, stack: Stack) -> Iterator[Watched]:
+    """The demo site's person, signed in once for all tests of a file."""
+    context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    person = Watched(context, stack)
+    sign_in(person, stack)
+    yield person
+    context.close()
+
+
+@pytest.fixture
+def page(watched: Watched) -> Iterator[Page]:
+    """The page of the file's `watched`. Nothing may have gone wrong on it when a test ends."""
+    watched.complaints.clear()
+    yield watched.page
+    assert (watched.complaints, watched.foreign) == ([], [])
 
 
 @pytest.fixture

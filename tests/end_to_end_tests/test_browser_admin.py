@@ -29,14 +29,6 @@ def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
     context.close()
 
 
-@pytest.fixture
-def page(watched: Watched) -> Iterator[Page]:
-    """One session for all; nothing may have gone wrong when a test ends."""
-    watched.complaints.clear()
-    yield watched.page
-    assert (watched.complaints, watched.foreign) == ([], [])
-
-
 def secret_taken(page: Page) -> str:
     """What is shown once, from the dialog that shows it."""
     secret = page.locator("#secret-value").input_value()

@@ -7,19 +7,18 @@ import csv
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pydicom
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Page, Request, expect
 from standardwebhooks import Webhook
 
 from inference_worker.contract.failures import CATALOGUE
 from model_registry.phantom import PhantomView
-from tests.end_to_end_tests.browsing import RESULT_LIMIT_MS, Watched, sign_in
+from tests.end_to_end_tests.browsing import RESULT_LIMIT_MS, Watched
 from tests.end_to_end_tests.page_tour import post
 from tests.end_to_end_tests.schema_check.ground import upload_send
 from tests.end_to_end_tests.stack import Stack
@@ -32,20 +31,8 @@ SLOW_BYTES_PER_SECOND = 3_000_000
 
 
 @pytest.fixture(scope="module")
-def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
-    context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    signed_in = Watched(context, stack)
-    sign_in(signed_in, stack)
-    yield signed_in
-    context.close()
-
-
-@pytest.fixture
-def page(watched: Watched) -> Iterator[Page]:
-    """One session for all; nothing may have gone wrong when a test ends."""
-    watched.complaints.clear()
-    yield watched.page
-    assert (watched.complaints, watched.foreign) == ([], [])
+def watched(signed_in: Watched) -> Watched:
+    return signed_in
 
 
 def toast_said(page: Page, words: str) -> None:

