@@ -64,7 +64,7 @@ def candidate_run(stack: Stack, package: str, *, cases: int) -> str:
         stack.submit(files, deployment=DEPLOYMENT, external_id=f"pair-{number + 1}").raise_for_status()
     wait_until(
         lambda: stack.client.get(f"{place}/agreement?scope=site").json()["jobs_compared"] == cases,
-        limit_seconds=60,
+        limit_seconds=120,
         what="the candidate has answered for every study",
         every_seconds=0.2,
     )

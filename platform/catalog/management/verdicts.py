@@ -9,10 +9,10 @@ from django.core.management.base import CommandError
 
 from catalog.models import CheckState, PackageCheck
 
-#: Exit statuses of commands that wait.
+#: Exit statuses of commands that wait, and how often they look.
 FAILED, NOT_OVER = 3, 4
+LOOK_SECONDS = 0.5
 _OVER = (CheckState.PASSED, CheckState.FAILED)
-_LOOK_SECONDS = 0.5
 
 
 def verdict_wait(check: PackageCheck, *, deadline: float, say: Callable[[str], object] = lambda words: None) -> None:
@@ -27,7 +27,7 @@ def verdict_wait(check: PackageCheck, *, deadline: float, say: Callable[[str], o
             say(f"validation {said.lower()} …")
         if time.monotonic() > deadline:
             raise CommandError(f"The validation {check.pk} is still {check.state}; is a worker up?", returncode=NOT_OVER)
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
         check.refresh_from_db()
 
 

@@ -26,15 +26,13 @@ from catalog.api.package_serializers import OnnxFormSerializer
 from catalog.check_orders import validation_request
 from catalog.compare import packages_compare
 from catalog.management.chosen import package_chosen, person_named
-from catalog.management.verdicts import FAILED, NOT_OVER, verdict_heed, verdict_wait
+from catalog.management.verdicts import FAILED, LOOK_SECONDS, NOT_OVER, verdict_heed, verdict_wait
 from catalog.models import ModelPackage, PackageCheck, PackageUpload, UploadState
 from catalog.package_files import package_card, package_zip
 from catalog.packages import package_archive, package_unarchive
 from catalog.selectors import package_checks, package_jobs_count, packages_everywhere
 from catalog.uploads import archive_upload, onnx_upload
 from inference_worker.contract.failures import CodedError
-
-_LOOK_SECONDS = 0.5
 
 
 class Command(BaseCommand):
@@ -111,7 +109,7 @@ class Command(BaseCommand):
         while upload.state in (UploadState.RECEIVED, UploadState.BUILDING):
             if time.monotonic() > deadline:
                 raise CommandError(f"{upload.pk} is still {upload.state}.", returncode=NOT_OVER)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
             upload.refresh_from_db()
         if upload.state == UploadState.REFUSED:
             raise CommandError(f"{upload.failure_code}: {upload.failure_detail}", returncode=FAILED)
